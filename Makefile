@@ -1,0 +1,50 @@
+# Every target works as the first command after a clone: the virtual environment makes itself.
+PYTHON ?= python3
+BIN := .venv/bin
+N ?= 1000
+
+.DEFAULT_GOAL := help
+.PHONY: help setup sim test lint check gen gen-check train golden compile fuzz clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+setup: .venv/ready ## make the virtual environment (about 1.6 GB)
+
+sim: setup ## 16 test images through the core in Verilator, every bit compared
+	$(BIN)/python -m onespike_sim run
+
+test: setup ## all tests
+	$(BIN)/python -m pytest
+
+lint: setup ## style and types
+	$(BIN)/ruff check hw sw sim tests
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+gen: setup ## write the generated documents
+	$(BIN)/python -m onespike emit
+
+gen-check: setup ## generated documents are up to date
+	$(BIN)/python -m onespike emit --check
+
+check: lint gen-check test ## what CI runs
+
+train: setup ## train arty-cifar10 anew into build/train (resumes where it was cut off)
+	$(BIN)/python -m onespike train --resume
+
+golden: setup ## golden model against PyTorch on all test images
+	$(BIN)/python -m onespike golden
+
+compile: setup ## program image and table per layer of arty-cifar10
+	$(BIN)/python -m onespike compile
+
+fuzz: setup ## N random networks through the core (make fuzz N=1000 SEED=1)
+	$(BIN)/python -m onespike_sim fuzz --count $(N) $(if $(SEED),--seed $(SEED))
+
+clean: ## remove build/ and the virtual environment
+	rm -rf build .venv

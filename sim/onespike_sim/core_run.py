@@ -1,0 +1,118 @@
+"""Runs programs and images through the simulated core and reads back what it did."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from amaranth.hdl import Shape
+from onespike.contract import regs
+from onespike_hw.control.regfile import ADDRESS_BITS
+from onespike_hw.core import Core
+from onespike_hw.interfaces import spike_address
+
+from . import runner
+
+HARNESS = Path(__file__).parent / "harness" / "harness.sv"
+PORTS = ("done", "timed_out")
+LAYER_BEGINS, LAYER_ENDS, SPIKE_WRITE, SCORE, FIRST_PIXEL, REGISTER = range(6)
+
+
+@dataclass
+class CoreRun:
+    """What a simulation left behind.
+
+    ``scores`` int64 (n, classes); ``memory[image][layer]`` (words, mask) int64 arrays over all spike
+    addresses: the layer's last writes and the lanes it wrote; ``layer_cycles`` (n, layers); ``cycles``
+    (n,) from an image's first pixel to its last score; ``registers`` name -> value; ``total_cycles``
+    simulated and ``seconds`` of wall clock.
+    """
+
+    scores: np.ndarray
+    memory: list
+    layer_cycles: np.ndarray
+    cycles: np.ndarray
+    registers: dict
+    total_cycles: int
+    seconds: float
+
+    @property
+    def status(self):
+        return regs.Status(self.registers["STATUS"])
+
+
+def build_core(config):
+    """(runner, folder) of the harness with a core of ``config``; built once per content."""
+    text, _ = runner.to_verilog(Core(config), "core")
+    source = runner.ROOT / f"core-{config.name}" / "core.v"
+    runner.write_if_changed(source, text)
+    parameters = {
+        "ADDRESS_BITS": Shape.cast(spike_address(config)).width,
+        "LANES": config.lanes,
+        "MASK_BITS": config.lanes // config.outputs,
+        "REGISTERS": len(regs.REGISTERS),
+        "REGISTER_BITS": ADDRESS_BITS,
+        "STATUS": regs.REGISTERS["STATUS"][0],
+        "LOADING": regs.Status.LOADING.value,
+    }
+    args = ["--timing", "-CFLAGS", "-std=c++20"]
+    return runner.build(f"core-{config.name}", [source, HARNESS], "harness", PORTS, parameters, args)
+
+
+def run_core(config, words, images, classes, layers, *, stall=0, seed=1, name="run", limit=None):
+    """Simulate program ``words`` (uint32) on patched ``images`` (uint8 (n, C, H, W)).
+
+    ``stall`` per cent of cycles every outer stream pauses at random; ``limit`` cycles at most.
+    Raises ``SimulationError`` where the simulation does not finish.
+    """
+    built, folder = build_core(config)
+    test_dir = folder / "runs" / name
+    test_dir.mkdir(parents=True, exist_ok=True)
+    files = {key: test_dir / f"{key}.bin" for key in ("program", "pixels", "log")}
+    files["program"].write_bytes(np.asarray(words).astype("<u4").tobytes())
+    files["pixels"].write_bytes(np.ascontiguousarray(images.transpose(0, 2, 3, 1)).tobytes())
+    limit = limit or 20 * len(words) + 10_000_000 * max(1, len(images))
+    numbers = {
+        "images": len(images), "classes": classes, "image_bytes": max(1, images[0].size if len(images) else 1),
+        "stall": stall, "seed": seed, "limit": limit,
+    }  # fmt: skip
+    plusargs = [f"+{key}={value}" for key, value in (files | numbers).items()]
+    seconds = test_dir / "seconds.txt"
+    runner.run(built, folder, "harness", "onespike_sim.harness.finish", name, plusargs, {"ONESPIKE_SECONDS": str(seconds)})
+    log = np.array(files["log"].read_text().split(), np.int64).reshape(-1, 6)
+    return _read(log, config, len(images), classes, layers, float(seconds.read_text()))
+
+
+def _read(log, config, images, classes, layers, seconds):
+    kind = log[:, 0]
+    offsets = {offset: name for name, (offset, _, _) in regs.REGISTERS.items()}
+    registers = {offsets[offset]: value for offset, value in log[kind == REGISTER][:, 2:4].tolist()}
+    total = int(log[-1, 1])
+    if kind[kind == SCORE].size != images * classes:  # a refused program runs nothing
+        images = 0
+    scores = log[kind == SCORE][: images * classes]
+    begins, ends = log[kind == LAYER_BEGINS], log[kind == LAYER_ENDS]
+    layer_cycles = (ends[:, 1] - begins[:, 1])[: images * layers].reshape(images, layers)
+    first = log[kind == FIRST_PIXEL][:images, 1]
+    last = scores[:, 1].reshape(images, classes)[:, -1]
+    # An image's first pixel may wait inside while the image before still runs: it counts from that one's end.
+    first = np.maximum(first, np.concatenate([[0], last[:-1]])) if images else first
+    writes = log[kind == SPIKE_WRITE]
+    number = np.searchsorted(begins[:, 1], writes[:, 1], side="right") - 1
+    memory = []
+    for image in range(images):
+        memory.append([_replay(writes[number == image * layers + layer], config) for layer in range(layers)])
+    return CoreRun(
+        scores[:, 2].reshape(images, classes), memory, layer_cycles, last - first + 1, registers, total, seconds
+    )
+
+
+def _replay(writes, config):
+    words, masks = np.zeros((2, config.spike_words), np.int64)
+    slice_mask = (1 << config.outputs) - 1
+    for part in range(config.lanes // config.outputs):
+        lanes = slice_mask << (part * config.outputs)
+        chosen = writes[writes[:, 5] >> part & 1 == 1]
+        # NumPy keeps the last of repeated indices: the last write wins.
+        words[chosen[:, 3]] = (words[chosen[:, 3]] & ~lanes) | (chosen[:, 4] & lanes)
+        masks[chosen[:, 3]] |= lanes
+    return words, masks

@@ -1,0 +1,1 @@
+"""The whole core under a SystemVerilog harness; see ``core_run``."""

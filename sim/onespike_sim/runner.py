@@ -1,0 +1,145 @@
+"""From an Amaranth component to a running Verilator simulation.
+
+Everything is written under ``build/sim/NAME``. Verilator comes from its Python package; what that needs
+to build here is set in this file and nowhere else.
+"""
+
+import fcntl
+import hashlib
+import os
+import sys
+import sysconfig
+import xml.etree.ElementTree as ElementTree
+from contextlib import contextmanager
+from pathlib import Path
+
+os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
+
+from amaranth.back import verilog
+from amaranth.hdl import Signal, Value
+from cocotb_tools.runner import VerilatorControlFile, get_runner
+from onespike.errors import OnespikeError
+
+ROOT = Path("build/sim").absolute()
+SEED = 1
+
+
+class SimulationError(OnespikeError):
+    """A simulation could not be built, did not finish, or failed a test."""
+
+
+def seed():
+    """The run's seed: ``ONESPIKE_SEED``, or the fixed default."""
+    return int(os.environ.get("ONESPIKE_SEED", SEED))
+
+
+def to_verilog(component, name):
+    """(Verilog text of ``component`` as module ``name``, its port names); streams become I__PAYLOAD etc."""
+    ports = {"__".join(map(str, path)): Value.cast(value) for path, _, value in component.signature.flatten(component)}
+    # A stream that is always ready has a constant there, which is no port.
+    ports = {path: (value, None) for path, value in ports.items() if isinstance(value, Signal)}
+    text = verilog.convert(component, name=name, ports=ports, emit_src=False, strip_internal_attrs=True)
+    return text, ["clk", "rst", *ports]
+
+
+def write_if_changed(path, text):
+    """Write ``text`` unless the file holds it already, so that nothing is rebuilt for nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
+
+
+@contextmanager
+def _locked(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _tool_environment():
+    """PATH with the packaged Verilator; its build expects clang's name for precompiled headers."""
+    before = {key: os.environ.get(key) for key in ("PATH", "MAKEFLAGS", "VERILATOR_ROOT")}
+    package = Path(sysconfig.get_paths()["purelib"]) / "verilator"
+    os.environ["PATH"] = f"{package / 'bin'}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    os.environ["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O2"
+    os.environ.pop("VERILATOR_ROOT", None)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            os.environ.pop(key, None)
+            if value is not None:
+                os.environ[key] = value
+
+
+def build(name, sources, top, ports, parameters=None, args=()):
+    """Build the simulation ``build/sim/NAME`` once per content; returns its runner and folder.
+
+    Only the ports of ``top`` are visible to Python: that is ten times as fast as the default.
+    """
+    folder = ROOT / name
+    control = folder / "ports.vlt"
+    lines = ["`verilator_config", *(f'public_flat_rw -module "{top}" -var "{port}"' for port in ports)]
+    runner = get_runner("verilator")
+    with _locked(folder), _tool_environment():
+        write_if_changed(control, "\n".join(lines) + "\n")
+        content = repr((args, parameters)) + "".join(Path(path).read_text() for path in (*sources, control))
+        digest = hashlib.sha256(content.encode()).hexdigest()
+        stamp = folder / "stamp"
+        if not stamp.exists() or stamp.read_text() != digest:
+            stamp.unlink(missing_ok=True)
+        try:
+            runner.build(
+                sources=[VerilatorControlFile(control), *sources],
+                hdl_toplevel=top,
+                build_dir=folder / "build",
+                always=not stamp.exists(),
+                parameters=parameters or {},
+                build_args=["--no-public-flat-rw", "-O3", "-Wno-fatal", "-Wno-lint", *args],
+                timescale=("1ns", "1ns"),
+                log_file=folder / "build.log",
+            )
+        except (RuntimeError, SystemExit) as error:
+            raise SimulationError(f"Verilator could not build {name!r} ({error}); see {folder / 'build.log'}") from None
+        stamp.write_text(digest)
+    return runner, folder
+
+
+def run(runner, folder, top, test_module, run_name, plusargs=(), environment=None):
+    """Run a cocotb module; raises ``SimulationError`` unless at least one test ran and all passed."""
+    test_dir = folder / "runs" / run_name
+    test_dir.mkdir(parents=True, exist_ok=True)
+    results, log = test_dir / "results.xml", test_dir / "log.txt"
+    results.unlink(missing_ok=True)
+    with _tool_environment():
+        try:
+            runner.test(
+                test_module=test_module,
+                hdl_toplevel=top,
+                build_dir=folder / "build",
+                test_dir=test_dir,
+                results_xml=str(results),
+                seed=seed(),
+                plusargs=list(plusargs),
+                extra_env={"COCOTB_LOG_LEVEL": "INFO", "ONESPIKE_SEED": str(seed()), **(environment or {})},
+                log_file=log,
+            )
+        except (RuntimeError, SystemExit) as error:
+            raise SimulationError(f"{run_name}: the simulator stopped ({error}); see {log}") from None
+    cases = list(ElementTree.parse(results).iter("testcase")) if results.exists() else []
+    failed = [case.get("name") for case in cases if case.find("failure") is not None or case.find("error") is not None]
+    if not cases or failed:
+        what = f"failed {', '.join(map(str, failed))}" if cases else "ran no test"
+        raise SimulationError(f"{run_name} {what}; seed {seed()} (ONESPIKE_SEED={seed()} replays it), see {log}")
+    return len(cases)
+
+
+def simulate(component, test_module, name, environment=None):
+    """Build ``component`` as module ``top`` and run the cocotb module on it; returns the number of tests."""
+    text, ports = to_verilog(component, "top")
+    source = ROOT / name / "top.v"
+    write_if_changed(source, text)
+    runner, folder = build(name, [source], "top", ports)
+    return run(runner, folder, "top", test_module, test_module.rsplit(".", 1)[-1], environment=environment)

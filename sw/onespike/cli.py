@@ -1,0 +1,161 @@
+"""The command line: ``onespike train | compile | golden | emit``.
+
+Every error a user can cause ends in one sentence on stderr and exit status 2.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from pathlib import Path
+
+from .errors import DataError, MismatchError, OnespikeError
+
+MODELS = Path(__file__).parent / "networks"
+REPORTS = Path("build/reports")
+
+
+def write_report(name, content):
+    """Write ``build/reports/NAME.json`` under a temporary name, then rename it; returns the path."""
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    path = REPORTS / f"{name}.json"
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    temporary.replace(path)
+    return path
+
+
+def model_path(name):
+    """The file of a committed model by name, or the path itself."""
+    path = Path(name)
+    return path if path.suffix else MODELS / f"{name}.npz"
+
+
+def _train(args):
+    from .train import Recipe, Trainer
+
+    given = {f.name: getattr(args, f.name) for f in dataclasses.fields(Recipe)}
+    recipe = Recipe(**{name: value for name, value in given.items() if value is not None})
+    trainer = Trainer(recipe, args.out, args.root, args.resume)
+    card = trainer.run().card
+    print(f"validation {card['validation']:.2f} %, test {card['test']:.2f} % ({card['test_pixels']} pixels)")
+    print(f"wrote {Path(args.out) / 'model.npz'}")
+
+
+def _compile(args):
+    from .compiler import compile
+    from .contract.config import preset
+    from .quantised import QuantisedModel
+
+    compiled = compile(QuantisedModel.load(model_path(args.model)), preset(args.config))
+    print(compiled.report.table())
+    out = Path(args.out or f"build/{Path(args.model).stem}.1spk")
+    compiled.program.save(out)
+    write_report("compile", compiled.report.to_dict())
+    print(f"wrote {out}")
+
+
+def _golden(args):
+    import numpy as np
+
+    from .compiler import compile
+    from .contract.config import preset
+    from .data import load
+    from .golden import run
+    from .images import patch
+    from .model.integer import IntegerNetwork
+    from .quantised import QuantisedModel
+
+    model = QuantisedModel.load(model_path(args.model))
+    program = compile(model, preset(args.config)).program
+    data = load(args.data, args.root)
+    images, labels = patch(data.test_images, model.spec.patch), data.test_labels
+    if labels.max() >= program.classes:
+        raise DataError(f"{data.name} has labels up to {labels.max()}, the model {program.classes} classes; use its data set")
+    start = time.perf_counter()
+    scores = run(program, images)
+    speed = len(images) / (time.perf_counter() - start)
+
+    import torch
+
+    network = IntegerNetwork(model)
+    reference = np.concatenate(
+        [network(torch.from_numpy(images[i : i + 500])).numpy() for i in range(0, len(images), 500)]
+    )
+    differ = int((scores.argmax(1) != reference.argmax(1)).sum())
+    report = {
+        "images": len(images),
+        "pixels": data.test_pixels,
+        "top1": 100 * float((scores.argmax(1) == labels).mean()),
+        "predictions_that_differ_from_pytorch": differ,
+        "scores_that_differ_from_pytorch": int((scores != reference).sum()),
+        "images_per_second": round(speed, 1),
+    }
+    print(f"{report['images']} test images ({data.test_pixels} pixels): top-1 {report['top1']:.2f} %, {speed:.0f} images/s")
+    print(f"golden model against PyTorch: {differ} predictions and {report['scores_that_differ_from_pytorch']} scores differ")
+    write_report("golden", report)
+    if report["scores_that_differ_from_pytorch"]:
+        raise MismatchError("golden model and PyTorch disagree; one of them breaks the contract's arithmetic")
+
+
+def _emit(args):
+    from .contract.emit import emit
+
+    emit(Path("docs"), args.check)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="onespike", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    train = commands.add_parser("train", help="train a network")
+    train.add_argument("--network", help="description: a name or a .toml file (default arty-cifar10)")
+    train.add_argument("--data", help="data set: cifar10, mnist or fashion (default cifar10)")
+    train.add_argument("--root", help="folder that holds the data set")
+    for name, kind in (("epochs", int), ("batch", int), ("rate", float), ("warm-up", float), ("weight-decay", float)):
+        train.add_argument(f"--{name}", type=kind)
+    for name in ("smoothing", "jpeg", "carry-from"):
+        train.add_argument(f"--{name}", type=float)
+    train.add_argument("--surrogate", choices=("rectangle", "triangle", "s3nn"))
+    train.add_argument("--seed", type=int)
+    train.add_argument("--out", default="build/train/arty-cifar10", help="folder of the run")
+    train.add_argument("--resume", action="store_true", help="continue the run in --out")
+    train.set_defaults(run=_train)
+
+    compile_ = commands.add_parser("compile", help="trained model -> program image and table per layer")
+    compile_.add_argument("model", nargs="?", default="arty-cifar10", help="a name or an .npz file")
+    compile_.add_argument("--config", default="arty-a7-35t", help="core configuration")
+    compile_.add_argument("--out", help="program image to write")
+    compile_.set_defaults(run=_compile)
+
+    golden = commands.add_parser("golden", help="golden model against PyTorch on all test images")
+    golden.add_argument("model", nargs="?", default="arty-cifar10")
+    golden.add_argument("--config", default="arty-a7-35t")
+    golden.add_argument("--data", default="cifar10")
+    golden.add_argument("--root", help="folder that holds the data set")
+    golden.set_defaults(run=_golden)
+
+    emit = commands.add_parser("emit", help="write the documents that are generated from the contract")
+    emit.add_argument("--check", action="store_true", help="only compare with what is there")
+    emit.set_defaults(run=_emit)
+    return parser
+
+
+def guarded(run):
+    """Call ``run``; a typed error or an interrupt becomes one sentence and an exit status."""
+    try:
+        run()
+    except OnespikeError as error:
+        print(f"onespike: {error}", file=sys.stderr)
+        return 1 if isinstance(error, MismatchError) else 2
+    except KeyboardInterrupt:
+        print("onespike: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def main(argv=None):
+    """Run one command; returns the exit status."""
+    args = _parser().parse_args(argv)
+    return guarded(lambda: args.run(args))

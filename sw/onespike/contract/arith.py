@@ -1,0 +1,96 @@
+"""The integer arithmetic of one neuron, written once for Python, NumPy and Amaranth.
+
+Every function takes plain ``int``, ``numpy.int64`` arrays or Amaranth values and means the same
+on all three, because ``+ - * >> <`` are exact on each (Amaranth results grow, they never wrap).
+``where`` is the only dispatch.
+
+Units: the membrane potential counts in steps of 1 / (2 * TH), TH = 2**k, so real 1.0 is 2 * TH and
+the firing threshold 0.5 is TH (paper A, Eq. 1-3; integer form: Omega as a sum of two sines, Eq. 5
+with theta = 0.5).
+"""
+
+import numpy as np
+from amaranth.hdl import Mux, Value
+
+
+def where(condition, yes, no):
+    """``yes`` where ``condition`` holds, else ``no``; on ints, arrays or Amaranth values."""
+    if isinstance(condition, Value):
+        return Mux(condition, yes, no)
+    if isinstance(condition, np.ndarray):
+        return np.where(condition, yes, no)
+    return yes if condition else no
+
+
+def round_shift(x, n):
+    """``x / 2**n`` rounded to the nearest integer, ties towards plus infinity; n >= 0."""
+    return (x + ((1 << n) >> 1)) >> n
+
+
+def saturate(x, bits):
+    """``x`` clamped to the range of a signed integer of ``bits`` bits."""
+    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    return where(x < low, low, where(x > high, high, x))
+
+
+def combine_plane(acc, total):
+    """Accumulator after one more bit plane, most significant plane first."""
+    return (acc << 1) + total
+
+
+def current(acc, scale, shift, bias, bits):
+    """Synaptic current U of one neuron: folded BatchNorm, ``round(acc*scale / 2**shift) + bias``."""
+    return saturate(round_shift(acc * scale, shift) + bias, bits)
+
+
+def potential(u, carry, bits):
+    """Membrane potential V: current plus the carry of the window before."""
+    return saturate(u + carry, bits)
+
+
+def fire(v, k):
+    """Spike, 1 where the potential is strictly above the threshold TH = 2**k."""
+    return v > (1 << k)
+
+
+def leak(v):
+    """0.40625 v without a multiplier (paper A: 0.4 v): each term is floored by itself."""
+    return (v >> 2) + (v >> 3) + (v >> 5)
+
+
+def carry_mean(a, b):
+    """Leaked mean of the two potentials (the CIFAR-100 variant of paper A)."""
+    return leak((a + b) >> 1)
+
+
+def carry_relu(a, b):
+    """Leaked, rectified sum of the two potentials (paper A, Fig. 5a)."""
+    total = a + b
+    return leak(where(total < 0, 0, total))
+
+
+def omega_addresses(a, b, k):
+    """The two table addresses of Omega: low k+4 bits of a+b and of a-b.
+
+    The sine's period is 16 * TH = 2**(k+4), so dropping the upper bits is an exact wrap.
+    """
+    low = (1 << (k + 4)) - 1
+    return (a + b) & low, (a - b) & low
+
+
+def condense_level(count, cover_log2):
+    """MSp level 0..4 of a pixel: four times the fraction of its windows that fired (A3, P5).
+
+    ``cover_log2`` is the base-2 logarithm of the number of windows over the pixel (0, 1 or 2).
+    """
+    return (count << 2) >> cover_log2
+
+
+def omega_table(k, gain):
+    """Omega's sine table S[i] = round(gain * 0.8 TH sin(pi i / (8 TH))), 16 TH entries (P3).
+
+    ``gain`` 1.0 is the paper's function with the leak of 0.4 folded in. int64 array.
+    """
+    th = 1 << k
+    index = np.arange(16 * th)
+    return np.floor(gain * 0.8 * th * np.sin(np.pi * index / (8 * th)) + 0.5).astype(np.int64)

@@ -1,0 +1,29 @@
+"""Typed errors: each holds one sentence that says what is wrong, where, and what to do."""
+
+
+class OnespikeError(Exception):
+    """Base of every error a user can cause; the command line prints it and exits with status 2."""
+
+
+class DataError(OnespikeError):
+    """A data set is missing, truncated or does not match its checksum."""
+
+
+class NetworkError(OnespikeError):
+    """A network description contradicts itself or names something that does not exist."""
+
+
+class ModelError(OnespikeError):
+    """A trained model file is damaged, holds impossible values or does not fit its description."""
+
+
+class LimitError(OnespikeError):
+    """A network is beyond what the chosen core configuration can run."""
+
+
+class ProgramError(OnespikeError):
+    """A program image is truncated, corrupted, of another version or for another core."""
+
+
+class MismatchError(OnespikeError):
+    """Simulation and golden model disagree."""

@@ -1,0 +1,88 @@
+"""A whole program in exact integers: the reference for every simulation and board."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..contract.isa import Op
+from .classifier import score
+from .encoder import encode
+from .layers import run_layer
+
+BATCH = 50
+
+
+@dataclass
+class Trace:
+    """What a run left behind: per spiking layer levels int64 (n, channels, side, side) and potentials,
+    a list of four windows (n, channels, w, w), or of one map where windows are none."""
+
+    levels: list = field(default_factory=list)
+    potentials: list = field(default_factory=list)
+
+
+def base_of(source):
+    """First word of the map that a source reads."""
+    return source["top"] - (source["planes"] - 1) * source["plane_step"]
+
+
+def run(program, pixels, keep=False):
+    """Scores int64 (n, classes) of patched pixels uint8 (n, C, H, W); with ``keep``: (scores, Trace).
+
+    Raises ``DataError`` where the pixels do not fit the program.
+    """
+    scores, traces = [], []
+    for start in range(0, max(1, len(pixels)), BATCH):
+        trace = Trace() if keep else None
+        scores.append(_run_batch(program, pixels[start : start + BATCH], trace))
+        traces.append(trace)
+    scores = np.concatenate(scores)
+    if not keep:
+        return scores
+    whole = Trace(
+        [np.concatenate(parts) for parts in zip(*(t.levels for t in traces), strict=True)],
+        [
+            [np.concatenate(parts) for parts in zip(*windows, strict=True)]
+            for windows in zip(*(t.potentials for t in traces), strict=True)
+        ],
+    )
+    return scores, whole
+
+
+def _run_batch(program, pixels, trace):
+    maps = {program.image_base: encode(program, pixels)}
+    potentials = None
+    for layer in program.layers:
+        if layer["op"] is Op.SCORE:
+            return score(program, layer, *maps[base_of(layer["main"])])
+        sources = {
+            name: maps[base_of(layer[name])] for name in ("main", "shortcut") if layer[name]["planes"]
+        }
+        levels, top, potentials = run_layer(program, layer, sources, potentials)
+        maps[layer["base"]] = levels, top
+        if trace is not None:
+            channels = layer["channels"]
+            trace.levels.append(levels[:channels].astype(np.int64).transpose(1, 0, 2, 3))
+            trace.potentials.append([v.transpose(1, 0, 2, 3) for v in potentials])
+    raise AssertionError("a program ends with a SCORE layer")
+
+
+def spike_words(program, layer, levels):
+    """A layer's levels int64 (channels, side, side) as the spike memory holds them.
+
+    Returns (addresses, words, masks), int64: a mask has a 1 for every lane that holds a channel.
+    """
+    lanes, side, channels = program.config.lanes, layer["side"], layer["channels"]
+    groups = -(-channels // lanes)
+    padded = np.zeros((groups * lanes, side * side), np.int64)
+    padded[:channels] = levels.reshape(channels, -1)
+    held = np.zeros(groups * lanes, np.int64)
+    held[:channels] = 1
+    weights = 1 << np.arange(lanes)
+    masks = np.repeat(held.reshape(groups, lanes) @ weights, side * side)
+    planes = []
+    for plane in range(layer["condense"].planes):
+        bits = (padded >> plane & 1).reshape(groups, lanes, -1)
+        address = layer["base"] + plane * layer["plane_step"] + np.arange(groups * side * side)
+        planes.append((address, np.einsum("glp,l->gp", bits, weights).reshape(-1), masks))
+    return tuple(np.concatenate(parts) for parts in zip(*planes, strict=True))

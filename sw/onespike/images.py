@@ -1,0 +1,24 @@
+"""Pixels as the core wants them: patches to channels, and images made by formula."""
+
+import numpy as np
+
+
+def patch(images, p):
+    """Patches to channels: uint8 (n, C, H, W) -> (n, p*p*C, H/p, W/p), channel = (row*p + column)*C + colour."""
+    n, c, h, w = images.shape
+    split = images.reshape(n, c, h // p, p, w // p, p)
+    return np.ascontiguousarray(split.transpose(0, 3, 5, 1, 2, 4)).reshape(n, p * p * c, h // p, w // p)
+
+
+def procedural(count, shape, seed=0):
+    """Images by formula, uint8 (count, C, H, W): coloured waves with noise; for runs without data."""
+    rng = np.random.default_rng(seed)
+    c, h, w = shape
+    y, x = np.mgrid[0:h, 0:w]
+    images = np.empty((count, c, h, w), np.uint8)
+    for image in images:
+        for plane in image:
+            fy, fx, phase = rng.uniform(-0.6, 0.6), rng.uniform(-0.6, 0.6), rng.uniform(0, 6.3)
+            wave = 127.5 + 90 * np.sin(fy * y + fx * x + phase) + rng.normal(0, 12, (h, w))
+            plane[...] = np.clip(wave, 0, 255)
+    return images

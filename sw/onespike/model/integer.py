@@ -1,0 +1,73 @@
+"""The quantised network in PyTorch integers: a third, separate statement of the arithmetic.
+
+Written against the papers' formulas with torch operations only; shares no code with the golden model
+(NumPy) or the core, so that agreement between the three means something.
+"""
+
+import torch
+import torch.nn.functional as F
+
+from ..contract.config import POTENTIAL_BITS
+from ..contract.isa import Carry, Condense, Padding, Windows
+from .neuron import cover, join, split
+
+
+class IntegerNetwork:
+    """Scores of a ``QuantisedModel`` for patched pixels, uint8 (n, C, H, W) -> int64 (n, classes)."""
+
+    def __init__(self, model):
+        self.model = model
+
+    @torch.no_grad()
+    def __call__(self, pixels):
+        model = self.model
+        x, windows, outputs = pixels.float(), None, []
+        for layer, (spec, _, _, side, source) in zip(model.layers, model.spec.geometry(), strict=True):
+            skip = None if source is None else outputs[source]
+            x, windows = self._layer(layer, spec, side, x, windows, skip)
+            outputs.append(x)
+        weight = torch.from_numpy(model.weight).double()
+        return (x.double().sum((2, 3)) @ weight.T).long() + torch.from_numpy(model.bias)
+
+    def _layer(self, layer, spec, side, x, previous, skip):
+        k = self.model.spec.k
+        inside = spec.padding is Padding.WINDOW and spec.windows is not Windows.NONE
+        if inside:
+            x = torch.cat(split(x, spec.windows))
+            skip = None if skip is None else torch.cat(split(skip, spec.windows))
+        # Every partial sum is an integer below 2**24, so float32 is exact (the compiler proves the bound).
+        acc = F.conv2d(x, torch.from_numpy(layer.weight).float(), stride=spec.stride, padding=spec.kernel // 2)
+        if skip is not None:
+            stride = skip.shape[-1] // acc.shape[-1]
+            acc = acc + F.conv2d(skip, torch.from_numpy(layer.shortcut).float(), stride=stride)
+        scale, bias = (torch.from_numpy(v)[:, None, None] for v in (layer.scale, layer.bias))
+        product = acc.long() * scale
+        if layer.shift:
+            product = torch.div(product + 2 ** (layer.shift - 1), 2**layer.shift, rounding_mode="floor")
+        u = _limit(product + bias)
+        if spec.windows is Windows.NONE:
+            return (u > 2**k).float(), [u]
+        u = list(u.chunk(4)) if inside else split(u, spec.windows)
+        v = []
+        for index, current in enumerate(u):
+            if index and spec.carry is not Carry.NONE:
+                current = _limit(current + self._carry(layer, spec, previous and previous[index - 1], v[-1]))
+            v.append(current)
+        total = join([(p > 2**k).float() for p in v], spec.windows, side)
+        if spec.condense is Condense.MSP:
+            return total * 4 / cover(spec.windows, side, total), v
+        return (total > 0).float(), v
+
+    def _carry(self, layer, spec, a, b):
+        if spec.carry is Carry.OMEGA:
+            table = torch.from_numpy(layer.table)
+            return table[(a + b) % len(table)] + table[(a - b) % len(table)]
+        if spec.carry is Carry.MEAN:
+            b = torch.div(a + b, 2, rounding_mode="floor")
+        elif spec.carry is Carry.RELU:
+            b = (a + b).clamp(min=0)
+        return sum(torch.div(b, d, rounding_mode="floor") for d in (4, 8, 32))
+
+
+def _limit(x):
+    return x.clamp(-(2 ** (POTENTIAL_BITS - 1)), 2 ** (POTENTIAL_BITS - 1) - 1)

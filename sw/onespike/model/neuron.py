@@ -1,0 +1,105 @@
+"""The paper-A neuron in PyTorch, float with the integer roundings (real units, threshold 0.5).
+
+Windows are given in the order TL, TR, BL, BR. A potential map split into windows is a list of four
+tensors (batch, channels, side, side).
+"""
+
+import math
+
+import torch
+
+from ..contract.isa import Carry, Condense, Windows
+from . import surrogate as sg
+
+
+def window_frame(windows, side):
+    """(window side, offset between windows) of a map of ``side`` pixels (paper A, section 3.1)."""
+    if windows is Windows.D:
+        return 3 * side // 4, side // 4
+    return side // 2, side // 2
+
+
+def split(x, windows):
+    """The four windows of maps ``x`` (..., side, side), each a view."""
+    size, offset = window_frame(windows, x.shape[-1])
+    return [x[..., y : y + size, z : z + size] for y in (0, offset) for z in (0, offset)]
+
+
+def join(parts, windows, side):
+    """Maps (..., side, side): the sum of the four windows at their places."""
+    size, offset = window_frame(windows, side)
+    if windows is Windows.N:
+        return torch.cat([torch.cat(parts[:2], -1), torch.cat(parts[2:], -1)], -2)
+    total = parts[0].new_zeros((*parts[0].shape[:-2], side, side))
+    for part, (y, z) in zip(parts, [(y, z) for y in (0, offset) for z in (0, offset)], strict=True):
+        total[..., y : y + size, z : z + size] += part
+    return total
+
+
+def cover(windows, side, like):
+    """How many windows lie over each pixel: (side, side)."""
+    size, _ = window_frame(windows, side)
+    return join([torch.ones(size, size, dtype=like.dtype) for _ in range(4)], windows, side).to(like.device)
+
+
+def on_grid(v, k):
+    """``v`` rounded half up to the integer grid 1 / 2**(k+1), gradient passed straight through."""
+    scale = 2 ** (k + 1)
+    return sg.straight_through(torch.floor(v * scale + 0.5) / scale, v)
+
+
+def leak(v, k):
+    """Integer leak (v>>2) + (v>>3) + (v>>5) of a potential on the grid."""
+    scale = 2 ** (k + 1)
+    i = v * scale
+    exact = (torch.floor(i / 4) + torch.floor(i / 8) + torch.floor(i / 32)) / scale
+    return sg.straight_through(exact, 0.40625 * v)
+
+
+def omega(a, b, gain, k):
+    """0.4 gain * 2 sin(pi a / 4) cos(pi b / 4) from the rounded one-dimensional table (Eq. 5, P3)."""
+    amplitude = 0.4 * gain
+    plus = amplitude * torch.sin(math.pi / 4 * (a + b))
+    minus = amplitude * torch.sin(math.pi / 4 * (a - b))
+    return on_grid(plus, k) + on_grid(minus, k)
+
+
+def carry_over(kind, a, b, gain, k):
+    """Carry into the next window from ``b``, this layer's potential, and ``a``, the layer before's."""
+    if kind is Carry.OMEGA:
+        return omega(a, b, gain, k)
+    if kind is Carry.MEAN:
+        i = (a + b) * 2**k
+        return leak(sg.straight_through(torch.floor(i) / 2 ** (k + 1), (a + b) / 2), k)
+    if kind is Carry.RELU:
+        return leak((a + b).clamp(min=0), k)
+    return leak(b, k)
+
+
+def chain(u, previous, spec, gain, k, fire):
+    """Potentials and spikes of the four windows in their order; no reset at one time step.
+
+    ``u``: four currents; ``previous``: four potentials of the layer before, or None; ``fire`` maps a
+    potential to spikes. Returns (four potentials, four spike maps).
+    """
+    if spec.carry is Carry.NONE:
+        return u, [fire(v) for v in u]
+    potentials = []
+    for index, current in enumerate(u):
+        v = on_grid(current, k)
+        if index:
+            a = on_grid(previous[index - 1], k) if spec.carry.takes_previous else None
+            v = v + carry_over(spec.carry, a, potentials[-1], gain, k)
+        potentials.append(v)
+    return potentials, [fire(v) for v in potentials]
+
+
+def condense(spikes, spec, side):
+    """One map from four windows: OR, or the MSp level 0..4 (A3, P5)."""
+    if spec.windows is Windows.N:
+        return join(spikes, Windows.N, side)
+    total = join(spikes, spec.windows, side)
+    over = cover(spec.windows, side, total)
+    if spec.condense is Condense.MSP:
+        return total * (4 / over)
+    return sg.condense_or(total, over)

@@ -1,0 +1,99 @@
+"""The firing step and its surrogate gradients, chosen by name.
+
+Potentials here are in real units (threshold 0.5); x = v - 0.5 is the distance to the threshold.
+"""
+
+import functools
+
+import torch
+
+THRESHOLD = 0.5
+
+
+def rectangle(x):
+    """1 where |x| < 0.5, else 0 (paper A, published code)."""
+    return (x.abs() < 0.5).to(x.dtype)
+
+
+def triangle(x):
+    """1 - |x| where that is positive, else 0."""
+    return (1 - x.abs()).clamp_(min=0)
+
+
+def s3nn(x, alpha=4.0, beta=1.0):
+    """Paper C (S3NN): a sigmoid tail below the threshold, beta / (1 + x) above it.
+
+    x counts in units of the threshold, as in the paper.
+    """
+    x = x / THRESHOLD
+    tail = torch.sigmoid(alpha * x)
+    return torch.where(x < 0, alpha * tail * (1 - tail), beta / (1 + x.clamp(min=0))) / THRESHOLD
+
+
+SURROGATES = {"rectangle": rectangle, "triangle": triangle, "s3nn": s3nn}
+
+
+@functools.cache
+def _table(surrogate):
+    """The surrogate's value at every bfloat16 potential, (65536,), by its bits read as int16 + 32768."""
+    bits = torch.arange(-(2**15), 2**15, dtype=torch.int32).to(torch.int16)
+    return surrogate(bits.view(torch.bfloat16).float() - THRESHOLD).nan_to_num().bfloat16()
+
+
+def lookup(index, table):
+    """``table[index]`` for int32 indices (batch, channels, height, width), in their memory order."""
+    last = index.is_contiguous(memory_format=torch.channels_last)
+    in_order = index.permute(0, 2, 3, 1) if last else index
+    values = torch.nn.functional.embedding(in_order, table[:, None]).squeeze(-1)
+    return values.permute(0, 3, 1, 2) if last else values
+
+
+def surrogate_gradient(v, surrogate):
+    """``surrogate`` at potentials ``v``; on a CPU in bfloat16 by table, 17 times as fast as by formula."""
+    if v.dtype is torch.bfloat16 and v.device.type == "cpu":
+        return lookup(v.view(torch.int16).int().add_(2**15), _table(surrogate))
+    return surrogate(v - THRESHOLD)
+
+
+class _Fire(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, v, limit, surrogate):
+        ctx.save_for_backward(v)
+        ctx.surrogate = surrogate
+        return (v >= limit).to(v.dtype)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (v,) = ctx.saved_tensors
+        return grad * surrogate_gradient(v, ctx.surrogate), None, None
+
+
+def fire(v, step, surrogate):
+    """Spikes (0.0 or 1.0) of potentials ``v`` that will be rounded to multiples of ``step``.
+
+    The integer neuron rounds half up and then asks V > TH; on the unrounded potential both steps
+    are the one comparison v >= 0.5 + step/2, so training pays for no rounding here.
+    """
+    return _Fire.apply(v, THRESHOLD + step / 2, surrogate)
+
+
+class _Or(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, total, cover):
+        ctx.save_for_backward(cover)
+        return (total > 0).to(total.dtype)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (cover,) = ctx.saved_tensors
+        return grad / cover, None
+
+
+def condense_or(total, cover):
+    """OR of overlapping windows from the spike count ``total``; gradient of the mean over ``cover``."""
+    return _Or.apply(total, cover)
+
+
+def straight_through(exact, smooth):
+    """The value of ``exact`` with the gradient of ``smooth``."""
+    return smooth + (exact - smooth).detach()
