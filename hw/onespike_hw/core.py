@@ -83,11 +83,12 @@ class Core(wiring.Component):
         wiring.connect(m, loader.table_write, neuron.table_write)
 
         # Image.
-        running = Signal()
+        was_running, running = Signal(), Signal()
+        m.d.comb += running.eq(was_running | encoder.done)
         with m.If(encoder.done):
-            m.d.sync += running.eq(1)
+            m.d.sync += was_running.eq(1)
         with m.If(sequencer.done):
-            m.d.sync += running.eq(0)
+            m.d.sync += was_running.eq(0)
         wiring.connect(m, wiring.flipped(self.pixels), encoder.i)
         m.d.comb += [
             encoder.enable.eq((loader.status == Status.READY) & ~running),

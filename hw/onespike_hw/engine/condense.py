@@ -86,7 +86,9 @@ class Condense(wiring.Component):
         def doubled(place):
             return dilated & (place >= quarter) & (place < quarter * 3)
 
-        m.d.comb += [before.addr.eq(pixel), after.addr.eq(where), after.data.eq(total)]
+        # What was read must outlive the write of plane 0: the port reads in "Look" and then holds.
+        looking = Signal()
+        m.d.comb += [before.addr.eq(pixel), before.en.eq(looking), after.addr.eq(where), after.data.eq(total)]
         for n in range(config.outputs):
             m.d.comb += total[n].eq(Mux(fresh, 0, before.data[n]) + mine[n])
             m.d.comb += levels[n].eq(arith.condense_level(total[n], cover))
@@ -115,7 +117,7 @@ class Condense(wiring.Component):
                     m.d.sync += [full.eq(0), window.eq(0)]
                     m.next = "Look"
             with m.State("Look"):
-                m.d.comb += before.en.eq(1)
+                m.d.comb += looking.eq(1)
                 m.d.sync += [
                     where.eq(pixel),
                     mine.eq(words[window]),

@@ -51,7 +51,8 @@ class IntegerNetwork:
         v = []
         for index, current in enumerate(u):
             if index and spec.carry is not Carry.NONE:
-                current = _limit(current + self._carry(layer, spec, previous and previous[index - 1], v[-1]))
+                a = previous[index - 1] if spec.carry.takes_previous else None
+                current = _limit(current + self._carry(layer, spec, a, v[-1]))
             v.append(current)
         total = join([(p > 2**k).float() for p in v], spec.windows, side)
         if spec.condense is Condense.MSP:

@@ -1,0 +1,170 @@
+"""The simulations a user starts: ``python -m onespike_sim run | fuzz``."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+from onespike.cli import guarded, model_path, write_report
+from onespike.compiler import compile
+from onespike.contract.config import preset
+from onespike.data import load
+from onespike.errors import DataError, MismatchError
+from onespike.golden import decide
+from onespike.images import patch, procedural
+from onespike.quantised import QuantisedModel
+
+from .verify import compare, fuzz
+
+
+def _images(model, args):
+    """(images, labels or None, what they are)."""
+    try:
+        data = load(args.data, args.root)
+    except DataError as error:
+        print(f"NO DATA: {error}\nRunning on images made by formula: bit-exactness is checked, ACCURACY IS NOT.\n")
+        return procedural(args.images, model.spec.image), None, "procedural"
+    return data.test_images[: args.images], data.test_labels[: args.images], f"{data.name} test, {data.test_pixels} pixels"
+
+
+def effective_sop(program, model, levels):
+    """Gated adds whose spike is 1, per image (float): weights times spikes, padding excluded."""
+    total = 0.0
+    sources = [None, *levels]
+    for (layer, _, _, _, skip), described in zip(model.spec.geometry(), program.layers, strict=False):
+        index = program.layers.index(described)
+        if index:
+            total += layer.channels * _uses(sources[index], layer.kernel, layer.stride)
+        if skip is not None:
+            stride = sources[skip + 1].shape[-1] // described["side"]
+            total += layer.channels * _uses(sources[skip + 1], 1, stride)
+    return total + program.classes * _uses(sources[-1], 1, 1)
+
+
+def _uses(levels, kernel, stride):
+    """How often the set bits of ``levels`` (n, c, side, side) meet a kernel tap, per image."""
+    bits = sum((levels >> plane & 1) for plane in range(3)).sum(1).astype(np.int64)
+    if kernel == 1:
+        return bits[:, ::stride, ::stride].sum() / len(bits)
+    side = bits.shape[-1]
+    reach = np.zeros(side, np.int64)
+    for tap in (-1, 0, 1):
+        seen = np.arange(0, side, stride) + tap
+        np.add.at(reach, seen[(seen >= 0) & (seen < side)], 1)
+    return (bits * reach[:, None] * reach[None, :]).sum() / len(bits)
+
+
+def run(args):
+    """Real images through the core; every bit compared."""
+    model = QuantisedModel.load(model_path(args.model))
+    config = preset(args.config)
+    compiled = compile(model, config)
+    program, report = compiled.program, compiled.report
+    images, labels, what = _images(model, args)
+    print(f"{len(images)} images ({what}) on {config.name}, {report.peak_sop} SOP/cycle; building the simulation ...", flush=True)
+    verdict = compare(program, patch(images, model.spec.patch), stall=args.stall, seed=args.seed, name="run")
+    simulated = verdict.run
+    predictions = decide(simulated.scores)
+    names = model.spec.labels or [str(c) for c in range(program.classes)]
+    print(f"{'image':>5}  {'label':<12}{'prediction':<12}{'mismatching bits':>16}{'cycles':>9}")
+    for i in range(len(images)):
+        label = names[labels[i]] if labels is not None else "-"
+        print(f"{i:>5}  {label:<12}{names[predictions[i]]:<12}{verdict.mismatched[i]:>16}{simulated.cycles[i]:>9}")
+    cycles = float(simulated.cycles.mean())
+    result = {
+        "images": len(images),
+        "pixels": what,
+        "config": config.name,
+        "mismatched_bits": int(verdict.mismatched.sum()),
+        "top1": None if labels is None else 100 * float((predictions == labels).mean()),
+        "cycles_per_image": cycles,
+        "predicted_cycles_per_image": report.cycles,
+        "utilisation": report.dense_sop / (cycles * report.peak_sop),
+        "dense_sop_per_image": report.dense_sop,
+        "effective_sop_per_image": _stem_effective(model, images) + effective_sop(program, model, verdict.levels),
+        "peak_sop_per_cycle": report.peak_sop,
+        "frames_per_second": config.clock_mhz * 1e6 / cycles,
+        "clock_mhz": config.clock_mhz,
+        "simulated_cycles_per_second": simulated.total_cycles / simulated.seconds,
+        "layers": [
+            {
+                "name": row.name,
+                "cycles": float(simulated.layer_cycles[:, i].mean()),
+                "predicted_cycles": row.cycles,
+                "dense_sop": row.dense_sop,
+                "mismatched_bits": int(verdict.layer_mismatched[:, i].sum()),
+                "spike_rate": None if i == len(verdict.levels) else float((verdict.levels[i] > 0).mean()),
+            }
+            for i, row in enumerate(report.layers)
+        ],
+    }
+    print(f"\n{'layer':<14}{'cycles':>8}{'predicted':>11}{'M SOP':>8}{'utilisation':>13}{'spike rate':>12}")
+    for row in result["layers"]:
+        use = row["dense_sop"] / (row["cycles"] * report.peak_sop)
+        rate = "" if row["spike_rate"] is None else f"{row['spike_rate']:.3f}"
+        print(f"{row['name']:<14}{row['cycles']:>8.0f}{row['predicted_cycles']:>11}{row['dense_sop'] / 1e6:>8.2f}{100 * use:>12.0f}%{rate:>12}")
+    top1 = "not checked" if labels is None else f"{result['top1']:.1f} %"
+    print(
+        f"\n{result['mismatched_bits']} mismatching bits; top-1 {top1}; {cycles:.0f} cycles/image "
+        f"(predicted {report.cycles}); array utilisation {100 * result['utilisation']:.1f} %; "
+        f"{result['frames_per_second']:.0f} core frames/s at {config.clock_mhz} MHz; "
+        f"simulated at {result['simulated_cycles_per_second'] / 1000:.0f} kcycles/s"
+    )
+    print(f"wrote {write_report('sim', result)}")
+    if result["mismatched_bits"]:
+        raise MismatchError(f"core and golden model differ in {result['mismatched_bits']} bits; see {Path('build/sim')}")
+
+
+def _stem_effective(model, images):
+    """Effective SOP of the first layer: set bits of the pixels that meet a tap."""
+    first = model.spec.layers[0]
+    bits = np.bitwise_count(patch(images, model.spec.patch)).astype(np.int64)
+    # Bits set per pixel stand for planes of one: count each as that many level-1 spikes.
+    side = bits.shape[-1]
+    reach = np.zeros(side, np.int64)
+    for tap in range(-(first.kernel // 2), first.kernel // 2 + 1):
+        seen = np.arange(0, side, first.stride) + tap
+        np.add.at(reach, seen[(seen >= 0) & (seen < side)], 1)
+    return first.channels * float((bits.sum(1) * reach[:, None] * reach[None, :]).sum()) / len(images)
+
+
+def run_fuzz(args):
+    """Random networks through the core."""
+    start = args.seed if args.seed is not None else 0
+    config = preset(args.config)
+    failed = []
+
+    def tell(seed, model, verdict):
+        bits = int(verdict.mismatched.sum())
+        print(f"seed {seed}: {len(model.spec.layers)} layers, {verdict.run.total_cycles} cycles, {bits} mismatching bits", flush=True)
+
+    failed = fuzz(config, range(start, start + args.count), report=tell)
+    print(f"{args.count - len(failed)} of {args.count} random networks bit-exact on {config.name}")
+    if failed:
+        raise MismatchError(f"seeds {failed} differ; 'make fuzz N=1 SEED={failed[0]}' replays the first")
+
+
+def main(argv=None):
+    """Run one command; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="onespike_sim", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True, metavar="command")
+    one = commands.add_parser("run", help="test images through the core")
+    one.add_argument("model", nargs="?", default="arty-cifar10", help="a name or an .npz file")
+    one.add_argument("--config", default="arty-a7-35t")
+    one.add_argument("--images", type=int, default=16)
+    one.add_argument("--data", default="cifar10")
+    one.add_argument("--root", help="folder that holds the data set")
+    one.add_argument("--stall", type=int, default=0, help="per cent of cycles the outer streams pause")
+    one.add_argument("--seed", type=int, default=1)
+    one.set_defaults(run=run)
+    many = commands.add_parser("fuzz", help="random networks through the core")
+    many.add_argument("--count", type=int, default=30)
+    many.add_argument("--seed", type=int, help="first seed (default 0)")
+    many.add_argument("--config", default="tiny")
+    many.set_defaults(run=run_fuzz)
+    args = parser.parse_args(argv)
+    return guarded(lambda: args.run(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

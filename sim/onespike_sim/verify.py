@@ -1,0 +1,69 @@
+"""Core against golden model: every layer's spikes and every score, bit for bit."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from onespike.compiler import compile
+from onespike.golden import run as golden
+from onespike.golden import spike_words
+from onespike.images import patch
+from onespike.random_networks import draw
+
+from .core_run import CoreRun, run_core
+from .runner import SimulationError
+
+WORST = 2**31
+
+
+@dataclass
+class Verdict:
+    """``mismatched`` bits (n,) per image over all layers and scores; ``layer_mismatched`` (n, layers);
+    ``spikes`` (layers,) total level sum of each layer's input per image, for effective SOP."""
+
+    run: CoreRun
+    scores: np.ndarray
+    mismatched: np.ndarray
+    layer_mismatched: np.ndarray
+    levels: list
+
+
+def compare(program, images, **options):
+    """Simulate ``program`` on patched ``images`` and compare with the golden model.
+
+    A spike word that the core never wrote counts as wholly wrong. Raises ``SimulationError`` where the
+    simulation does not finish.
+    """
+    scores, trace = golden(program, images, keep=True)
+    layers = len(program.layers)
+    run = run_core(program.config, program.encode(), images, program.classes, layers, **options)
+    if len(run.scores) != len(images):
+        raise SimulationError(f"the core refused the program: status {run.status.name}; compile it for this core")
+    wrong = np.zeros((len(images), layers), np.int64)
+    for image in range(len(images)):
+        for index, levels in enumerate(trace.levels):
+            address, words, masks = spike_words(program, program.layers[index], levels[image])
+            written, lanes = run.memory[image][index]
+            wrong[image, index] = _ones(((written[address] ^ words) | ~lanes[address]) & masks)
+        differ = (run.scores[image] ^ scores[image]) & (2 * WORST - 1)
+        wrong[image, -1] = _ones(differ)
+    return Verdict(run, scores, wrong.sum(1), wrong, trace.levels)
+
+
+def _ones(values):
+    return int(np.bitwise_count(np.asarray(values, np.int64) & (2**63 - 1)).sum())
+
+
+def fuzz(config, seeds, *, stall=25, report=None):
+    """Random networks through the core; returns the seeds that failed. ``report`` is told each result."""
+    failed = []
+    for seed in seeds:
+        model, images = draw(seed, config)
+        program = compile(model, config).program
+        verdict = compare(
+            program, patch(images, model.spec.patch), stall=stall if seed % 2 else 0, seed=seed + 1, name=f"fuzz{seed % 8}"
+        )
+        if verdict.mismatched.any():
+            failed.append(seed)
+        if report:
+            report(seed, model, verdict)
+    return failed
