@@ -1,8 +1,9 @@
 """Class scores: accumulators summed over the whole map, plus the bias."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from onespike.contract.config import PARAMETER_BITS, SCORE_BITS, WINDOWS
 
 from .interfaces import neuron_input

@@ -3,6 +3,7 @@
 from amaranth.hdl import Module, ResetInserter, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from onespike.contract.config import PIXEL_BITS, SCORE_BITS
 from onespike.contract.isa import WORD_BITS, Op
 from onespike.contract.program import fingerprint

@@ -3,6 +3,7 @@
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from onespike.contract.config import PIXEL_BITS
 from onespike.contract.isa import Header
 

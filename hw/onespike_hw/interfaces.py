@@ -14,6 +14,7 @@ group and one bit plane, over all positions of a tile.
 
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
+
 from onespike.contract.config import POTENTIAL_BITS, WINDOWS
 from onespike.contract.isa import Parameter
 

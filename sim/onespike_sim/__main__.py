@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+
 from onespike.cli import guarded, model_path, write_report
 from onespike.compiler import compile
 from onespike.contract.config import preset
@@ -20,11 +21,15 @@ from .verify import compare, fuzz
 def _images(model, args):
     """(images, labels or None, what they are)."""
     try:
-        data = load(args.data, args.root)
+        data = load(args.dataset, args.data)
     except DataError as error:
         print(f"NO DATA: {error}\nRunning on images made by formula: bit-exactness is checked, ACCURACY IS NOT.\n")
         return procedural(args.images, model.spec.image), None, "procedural"
-    return data.test_images[: args.images], data.test_labels[: args.images], f"{data.name} test, {data.test_pixels} pixels"
+    return (
+        data.test_images[: args.images],
+        data.test_labels[: args.images],
+        f"{data.name} test, {data.test_pixels} pixels",
+    )
 
 
 def effective_sop(program, model, levels):
@@ -61,7 +66,10 @@ def run(args):
     compiled = compile(model, config)
     program, report = compiled.program, compiled.report
     images, labels, what = _images(model, args)
-    print(f"{len(images)} images ({what}) on {config.name}, {report.peak_sop} SOP/cycle; building the simulation ...", flush=True)
+    print(
+        f"{len(images)} images ({what}) on {config.name}, {report.peak_sop} SOP/cycle; building the simulation ...",
+        flush=True,
+    )
     verdict = compare(program, patch(images, model.spec.patch), stall=args.stall, seed=args.seed, name="run")
     simulated = verdict.run
     predictions = decide(simulated.scores)
@@ -102,7 +110,9 @@ def run(args):
     for row in result["layers"]:
         use = row["dense_sop"] / (row["cycles"] * report.peak_sop)
         rate = "" if row["spike_rate"] is None else f"{row['spike_rate']:.3f}"
-        print(f"{row['name']:<14}{row['cycles']:>8.0f}{row['predicted_cycles']:>11}{row['dense_sop'] / 1e6:>8.2f}{100 * use:>12.0f}%{rate:>12}")
+        print(
+            f"{row['name']:<14}{row['cycles']:>8.0f}{row['predicted_cycles']:>11}{row['dense_sop'] / 1e6:>8.2f}{100 * use:>12.0f}%{rate:>12}"
+        )
     top1 = "not checked" if labels is None else f"{result['top1']:.1f} %"
     print(
         f"\n{result['mismatched_bits']} mismatching bits; top-1 {top1}; {cycles:.0f} cycles/image "
@@ -112,7 +122,9 @@ def run(args):
     )
     print(f"wrote {write_report('sim', result)}")
     if result["mismatched_bits"]:
-        raise MismatchError(f"core and golden model differ in {result['mismatched_bits']} bits; see {Path('build/sim')}")
+        raise MismatchError(
+            f"core and golden model differ in {result['mismatched_bits']} bits; see {Path('build/sim')}"
+        )
 
 
 def _stem_effective(model, images):
@@ -136,7 +148,10 @@ def run_fuzz(args):
 
     def tell(seed, model, verdict):
         bits = int(verdict.mismatched.sum())
-        print(f"seed {seed}: {len(model.spec.layers)} layers, {verdict.run.total_cycles} cycles, {bits} mismatching bits", flush=True)
+        print(
+            f"seed {seed}: {len(model.spec.layers)} layers, {verdict.run.total_cycles} cycles, {bits} mismatching bits",
+            flush=True,
+        )
 
     failed = fuzz(config, range(start, start + args.count), report=tell)
     print(f"{args.count - len(failed)} of {args.count} random networks bit-exact on {config.name}")
@@ -152,8 +167,8 @@ def main(argv=None):
     one.add_argument("model", nargs="?", default="arty-cifar10", help="a name or an .npz file")
     one.add_argument("--config", default="arty-a7-35t")
     one.add_argument("--images", type=int, default=16)
-    one.add_argument("--data", default="cifar10")
-    one.add_argument("--root", help="folder that holds the data set")
+    one.add_argument("--dataset", default="cifar10")
+    one.add_argument("--data", help="folder that holds the data set")
     one.add_argument("--stall", type=int, default=0, help="per cent of cycles the outer streams pause")
     one.add_argument("--seed", type=int, default=1)
     one.set_defaults(run=run)

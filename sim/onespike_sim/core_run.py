@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from amaranth.hdl import Shape
+
 from onespike.contract import regs
 from onespike_hw.control.regfile import ADDRESS_BITS
 from onespike_hw.core import Core
@@ -77,7 +78,9 @@ def run_core(config, words, images, classes, layers, *, stall=0, seed=1, name="r
     }  # fmt: skip
     plusargs = [f"+{key}={value}" for key, value in (files | numbers).items()]
     seconds = test_dir / "seconds.txt"
-    runner.run(built, folder, "harness", "onespike_sim.harness.finish", name, plusargs, {"ONESPIKE_SECONDS": str(seconds)})
+    runner.run(
+        built, folder, "harness", "onespike_sim.harness.finish", name, plusargs, {"ONESPIKE_SECONDS": str(seconds)}
+    )
     log = np.array(files["log"].read_text().split(), np.int64).reshape(-1, 6)
     return _read(log, config, len(images), classes, layers, float(seconds.read_text()))
 

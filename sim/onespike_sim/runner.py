@@ -18,6 +18,7 @@ os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
 from amaranth.back import verilog
 from amaranth.hdl import Signal, Value
 from cocotb_tools.runner import VerilatorControlFile, get_runner
+
 from onespike.errors import OnespikeError
 
 ROOT = Path("build/sim").absolute()

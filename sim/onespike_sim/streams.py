@@ -3,12 +3,18 @@
 import os
 import random
 
+import cocotb
 from amaranth.hdl import Shape
 from amaranth.lib import data
 from cocotb.clock import Clock
 from cocotb.triggers import ReadOnly, RisingEdge
 
-import cocotb
+from onespike.contract.config import preset
+
+
+def config():
+    """The core configuration under test: ``ONESPIKE_CONFIG``, or tiny."""
+    return preset(os.environ.get("ONESPIKE_CONFIG", "tiny"))
 
 
 def rng(name):
@@ -126,4 +132,4 @@ async def cycles(dut, count):
         await RisingEdge(dut.clk)
 
 
-__all__ = ["Sink", "Source", "cycles", "pack", "rng", "start", "unpack"]
+__all__ = ["Sink", "Source", "config", "cycles", "pack", "rng", "start", "unpack"]

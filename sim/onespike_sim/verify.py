@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+
 from onespike.compiler import compile
 from onespike.golden import run as golden
 from onespike.golden import spike_words
@@ -60,7 +61,11 @@ def fuzz(config, seeds, *, stall=25, report=None):
         model, images = draw(seed, config)
         program = compile(model, config).program
         verdict = compare(
-            program, patch(images, model.spec.patch), stall=stall if seed % 2 else 0, seed=seed + 1, name=f"fuzz{seed % 8}"
+            program,
+            patch(images, model.spec.patch),
+            stall=stall if seed % 2 else 0,
+            seed=seed + 1,
+            name=f"fuzz{seed % 8}",
         )
         if verdict.mismatched.any():
             failed.append(seed)

@@ -37,7 +37,7 @@ def _train(args):
 
     given = {f.name: getattr(args, f.name) for f in dataclasses.fields(Recipe)}
     recipe = Recipe(**{name: value for name, value in given.items() if value is not None})
-    trainer = Trainer(recipe, args.out, args.root, args.resume)
+    trainer = Trainer(recipe, args.out, args.data, args.resume)
     card = trainer.run().card
     print(f"validation {card['validation']:.2f} %, test {card['test']:.2f} % ({card['test_pixels']} pixels)")
     print(f"wrote {Path(args.out) / 'model.npz'}")
@@ -69,10 +69,12 @@ def _golden(args):
 
     model = QuantisedModel.load(model_path(args.model))
     program = compile(model, preset(args.config)).program
-    data = load(args.data, args.root)
+    data = load(args.dataset, args.data)
     images, labels = patch(data.test_images, model.spec.patch), data.test_labels
     if labels.max() >= program.classes:
-        raise DataError(f"{data.name} has labels up to {labels.max()}, the model {program.classes} classes; use its data set")
+        raise DataError(
+            f"{data.name} has labels up to {labels.max()}, the model {program.classes} classes; use its data set"
+        )
     start = time.perf_counter()
     scores = run(program, images)
     speed = len(images) / (time.perf_counter() - start)
@@ -92,8 +94,12 @@ def _golden(args):
         "scores_that_differ_from_pytorch": int((scores != reference).sum()),
         "images_per_second": round(speed, 1),
     }
-    print(f"{report['images']} test images ({data.test_pixels} pixels): top-1 {report['top1']:.2f} %, {speed:.0f} images/s")
-    print(f"golden model against PyTorch: {differ} predictions and {report['scores_that_differ_from_pytorch']} scores differ")
+    print(
+        f"{report['images']} test images ({data.test_pixels} pixels): top-1 {report['top1']:.2f} %, {speed:.0f} images/s"
+    )
+    print(
+        f"golden model against PyTorch: {differ} predictions and {report['scores_that_differ_from_pytorch']} scores differ"
+    )
     write_report("golden", report)
     if report["scores_that_differ_from_pytorch"]:
         raise MismatchError("golden model and PyTorch disagree; one of them breaks the contract's arithmetic")
@@ -111,8 +117,8 @@ def _parser():
 
     train = commands.add_parser("train", help="train a network")
     train.add_argument("--network", help="description: a name or a .toml file (default arty-cifar10)")
-    train.add_argument("--data", help="data set: cifar10, mnist or fashion (default cifar10)")
-    train.add_argument("--root", help="folder that holds the data set")
+    train.add_argument("--dataset", help="data set: cifar10, mnist or fashion (default cifar10)")
+    train.add_argument("--data", help="folder that holds the data set")
     for name, kind in (("epochs", int), ("batch", int), ("rate", float), ("warm-up", float), ("weight-decay", float)):
         train.add_argument(f"--{name}", type=kind)
     for name in ("smoothing", "jpeg", "carry-from"):
@@ -132,8 +138,8 @@ def _parser():
     golden = commands.add_parser("golden", help="golden model against PyTorch on all test images")
     golden.add_argument("model", nargs="?", default="arty-cifar10")
     golden.add_argument("--config", default="arty-a7-35t")
-    golden.add_argument("--data", default="cifar10")
-    golden.add_argument("--root", help="folder that holds the data set")
+    golden.add_argument("--dataset", default="cifar10")
+    golden.add_argument("--data", help="folder that holds the data set")
     golden.set_defaults(run=_golden)
 
     emit = commands.add_parser("emit", help="write the documents that are generated from the contract")

@@ -117,7 +117,9 @@ class NetworkSpec:
         """Raise ``NetworkError`` where the description contradicts itself."""
         channels, height, width = self.image
         if min(channels, height, width, self.patch) < 1 or height != width or height % self.patch:
-            raise NetworkError(f"image {self.image} with patch {self.patch}: the image must be square and the patch divide it")
+            raise NetworkError(
+                f"image {self.image} with patch {self.patch}: the image must be square and the patch divide it"
+            )
         if not 2 <= self.weight_bits <= 8:
             raise NetworkError(f"weight_bits must be 2 to 8, not {self.weight_bits}")
         if self.labels and len(self.labels) != self.classes:
@@ -139,16 +141,21 @@ class NetworkSpec:
             if layer.carry is not Carry.NONE and layer.windows is Windows.NONE:
                 raise NetworkError(f"{here}: carry {layer.carry.name.lower()} needs windows N or D")
             if layer.carry.takes_previous and (
-                previous is None or (previous.windows, previous.channels, seen[previous.name]) != (layer.windows, layer.channels, out)
+                previous is None
+                or (previous.windows, previous.channels, seen[previous.name]) != (layer.windows, layer.channels, out)
             ):
-                raise NetworkError(f"{here}: carry {layer.carry.name.lower()} needs a layer before it with the same windows, channels and side")
+                raise NetworkError(
+                    f"{here}: carry {layer.carry.name.lower()} needs a layer before it with the same windows, channels and side"
+                )
             if layer.condense is Condense.MSP and layer.windows is not Windows.D:
                 raise NetworkError(f"{here}: condense msp needs dilated windows (D)")
             if layer.shortcut is not None:
                 if layer.shortcut not in seen:
                     raise NetworkError(f"{here}: shortcut {layer.shortcut!r} is not an earlier layer")
                 if seen[layer.shortcut] not in (out, 2 * out):
-                    raise NetworkError(f"{here}: shortcut {layer.shortcut!r} has side {seen[layer.shortcut]}, needs {out} or {2 * out}")
+                    raise NetworkError(
+                        f"{here}: shortcut {layer.shortcut!r} has side {seen[layer.shortcut]}, needs {out} or {2 * out}"
+                    )
             seen[layer.name], side, previous = out, out, layer
 
 
@@ -160,5 +167,7 @@ def _layer(entry):
                 entry[key] = kind[str(entry[key]).upper()]
             except KeyError:
                 choices = ", ".join(member.name.lower() for member in kind)
-                raise NetworkError(f"layer {entry.get('name')!r}: {key} {entry[key]!r} is not one of {choices}") from None
+                raise NetworkError(
+                    f"layer {entry.get('name')!r}: {key} {entry[key]!r} is not one of {choices}"
+                ) from None
     return LayerSpec(**entry)

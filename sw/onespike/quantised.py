@@ -71,7 +71,9 @@ class QuantisedModel:
             if not 0 <= layer.shift <= 15:
                 raise ModelError(f"{where}: shift {layer.shift} is outside 0..15; export the model again")
             if (layer.table is None) != (entry.carry is not Carry.OMEGA):
-                raise ModelError(f"{where}: an Omega table belongs to carry omega and to nothing else; export the model again")
+                raise ModelError(
+                    f"{where}: an Omega table belongs to carry omega and to nothing else; export the model again"
+                )
             if layer.table is not None:
                 half = 2**spec.k * 4
                 _integers(f"{where}: Omega table", layer.table, (2 ** (spec.k + 4),), -half, half)
@@ -106,16 +108,18 @@ class QuantisedModel:
             with np.load(path, allow_pickle=False) as data:
                 header = json.loads(str(data["header"]))
                 if header["format"] != FORMAT:
-                    raise ModelError(f"{path.name} has model format {header['format']}, this version reads {FORMAT}; export it again")
+                    raise ModelError(
+                        f"{path.name} has model format {header['format']}, this version reads {FORMAT}; export it again"
+                    )
                 spec = NetworkSpec.from_dict(header["network"])
                 layers = [
                     QuantisedLayer(
                         data[f"{i}.weight"],
-                        data[f"{i}.shortcut"] if f"{i}.shortcut" in data else None,
+                        data.get(f"{i}.shortcut"),
                         data[f"{i}.scale"],
                         shift,
                         data[f"{i}.bias"],
-                        data[f"{i}.table"] if f"{i}.table" in data else None,
+                        data.get(f"{i}.table"),
                     )
                     for i, shift in enumerate(header["shift"])
                 ]
@@ -135,4 +139,6 @@ def _integers(what, array, shape, low, high):
     if array.shape != shape:
         raise ModelError(f"{what} have shape {array.shape}, the description says {shape}; export the model again")
     if array.size and (array.min() < low or array.max() >= high):
-        raise ModelError(f"{what} reach {array.min()}..{array.max()}, allowed are {low}..{high - 1}; quantise the model again")
+        raise ModelError(
+            f"{what} reach {array.min()}..{array.max()}, allowed are {low}..{high - 1}; quantise the model again"
+        )

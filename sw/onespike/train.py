@@ -36,7 +36,7 @@ class Recipe:
     """
 
     network: str = "arty-cifar10"
-    data: str = "cifar10"
+    dataset: str = "cifar10"
     epochs: int = 120
     batch: int = 128
     rate: float = 1e-3
@@ -95,20 +95,26 @@ class Trainer:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         torch.manual_seed(recipe.seed)
         self.spec = NetworkSpec.load(recipe.network)
-        self.data = load(recipe.data, data_root)
+        self.data = load(recipe.dataset, data_root)
         self.net = SpikingNetwork(self.spec, recipe.surrogate)
         self.net.to(self.device, memory_format=torch.channels_last)
         self.optimizer = torch.optim.AdamW(self.net.parameters(), recipe.rate, weight_decay=recipe.weight_decay)
         self.train_count = len(self.data.train_images) - VALIDATION
         self.steps = self.train_count // recipe.batch
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, recipe.rate, total_steps=recipe.epochs * self.steps + 1, pct_start=recipe.warm_up, cycle_momentum=False
+            self.optimizer,
+            recipe.rate,
+            total_steps=recipe.epochs * self.steps + 1,
+            pct_start=recipe.warm_up,
+            cycle_momentum=False,
         )
         self.epoch, self.seconds = 0, 0.0
         if resume:
             self.restore()
         elif (self.folder / "checkpoint.pt").exists():
-            raise ModelError(f"{self.folder} holds an unfinished run; add --resume to continue it or name another --out")
+            raise ModelError(
+                f"{self.folder} holds an unfinished run; add --resume to continue it or name another --out"
+            )
 
     def restore(self):
         path = self.folder / "checkpoint.pt"
@@ -150,7 +156,9 @@ class Trainer:
         start = time.perf_counter()
         for step in range(self.steps):
             index = np.sort(order[step * recipe.batch : (step + 1) * recipe.batch])
-            taken = np.where((rng.random(len(index)) < recipe.jpeg)[:, None, None, None], sources[1][index], sources[0][index])
+            taken = np.where(
+                (rng.random(len(index)) < recipe.jpeg)[:, None, None, None], sources[1][index], sources[0][index]
+            )
             x = torch.from_numpy(patch(augment(taken, rng), self.spec.patch))
             x = x.to(self.device).float().contiguous(memory_format=torch.channels_last)
             y = torch.from_numpy(labels[index]).to(self.device)
@@ -188,7 +196,12 @@ class Trainer:
             loss, train = self.run_epoch(sources)
             self.epoch += 1
             model = self.exported()
-            entry = {"epoch": self.epoch, "loss": round(loss, 4), "train": round(train, 2), "seconds": round(self.seconds)}
+            entry = {
+                "epoch": self.epoch,
+                "loss": round(loss, 4),
+                "train": round(train, 2),
+                "seconds": round(self.seconds),
+            }
             entry["validation"] = accuracy(model, held, data.train_labels[self.train_count :])
             entry["gains"] = [round(layer.gain.item(), 3) for layer in self.net.layers if layer.gain is not None]
             with open(self.folder / "log.jsonl", "a") as log:

@@ -3,6 +3,7 @@
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import crc, data, stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from onespike.contract import isa
 from onespike.contract.isa import Target
 from onespike.contract.program import MAGIC, VERSION, fingerprint

@@ -3,6 +3,7 @@
 from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from onespike.contract import isa
 
 from ..interfaces import block_command
@@ -10,9 +11,7 @@ from ..interfaces import block_command
 
 def layer_write(config):
     """Layout of a write to the descriptor memory, in program words."""
-    return data.StructLayout(
-        {"address": range(config.layers * isa.LAYER_WORDS), "word": unsigned(isa.WORD_BITS)}
-    )
+    return data.StructLayout({"address": range(config.layers * isa.LAYER_WORDS), "word": unsigned(isa.WORD_BITS)})
 
 
 class Sequencer(wiring.Component):

@@ -3,6 +3,7 @@
 from amaranth.hdl import Module, Mux, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from onespike.contract import arith
 from onespike.contract.config import WINDOWS
 

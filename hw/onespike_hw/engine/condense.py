@@ -3,6 +3,7 @@
 from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from onespike.contract import arith
 from onespike.contract.config import WINDOWS
 from onespike.contract.isa import Condense as Mode

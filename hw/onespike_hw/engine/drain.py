@@ -4,11 +4,12 @@ For each output group and position it picks the four windows' accumulators, then
 channels one by one, each with its parameters and the potentials of the layer before.
 """
 
-from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from onespike.contract.config import POTENTIAL_BITS, WINDOWS
-from onespike.contract.isa import Layer, Op, Parameter, Windows
+from onespike.contract.isa import Layer, Parameter, Windows
 
 from ..interfaces import chain_tag, neuron_input
 from .accumulators import accumulator_row

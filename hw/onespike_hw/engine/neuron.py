@@ -3,6 +3,7 @@
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from onespike.contract import arith
 from onespike.contract.config import PARAMETER_BITS, POTENTIAL_BITS, WINDOWS
 from onespike.contract.isa import Carry, Layer, Windows

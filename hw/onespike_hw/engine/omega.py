@@ -3,6 +3,7 @@
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from onespike.contract import arith
 from onespike.contract.config import POTENTIAL_BITS
 from onespike.contract.isa import Carry, Layer
@@ -10,9 +11,7 @@ from onespike.contract.isa import Carry, Layer
 
 def table_write(config):
     """Layout of a write to the Omega tables."""
-    return data.StructLayout(
-        {"address": range(config.tables * config.table_words), "value": signed(config.table_bits)}
-    )
+    return data.StructLayout({"address": range(config.tables * config.table_words), "value": signed(config.table_bits)})
 
 
 class CarryStage(wiring.Component):

@@ -2,6 +2,7 @@
 
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
+
 from onespike.contract.config import WINDOWS
 
 from ..interfaces import tile_tag, weight_word

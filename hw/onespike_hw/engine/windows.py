@@ -3,6 +3,7 @@
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from onespike.contract.config import WINDOWS
 from onespike.contract.isa import Layer, Padding, Source
 

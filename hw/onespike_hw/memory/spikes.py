@@ -3,6 +3,7 @@
 from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
+
 from onespike.contract.config import WINDOWS
 
 from ..interfaces import spike_read, spike_words, spike_write, tile_tag

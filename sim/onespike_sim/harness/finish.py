@@ -4,9 +4,8 @@ import os
 import time
 from pathlib import Path
 
-from cocotb.triggers import RisingEdge
-
 import cocotb
+from cocotb.triggers import RisingEdge
 
 
 @cocotb.test()

@@ -93,4 +93,6 @@ def _report(spec, config, maps, layers, weights, bits):
         "tables": (sum(layer["carry"] is Carry.OMEGA for layer in layers), config.tables),
         "acc bits": (max(bits), config.acc_bits),
     }
-    return report.Report(config.name, config.peak_sop, config.clock_mhz, report.image_cycles(spec, config), rows, memory)
+    return report.Report(
+        config.name, config.peak_sop, config.clock_mhz, report.image_cycles(spec, config), rows, memory
+    )

@@ -48,7 +48,9 @@ def place_maps(spec, config):
     placed = []
     for index, shape in enumerate(shapes):
         # Map ``index`` is written by layer index-1, while maps that this layer or a later one reads live.
-        live = sorted((m.base, m.base + m.words) for m, last in zip(placed, last_reader, strict=False) if last >= index - 1)
+        live = sorted(
+            (m.base, m.base + m.words) for m, last in zip(placed, last_reader, strict=False) if last >= index - 1
+        )
         fresh = Map(0, *shape, config.lanes)
         base = 0
         for start, end in live:
@@ -106,7 +108,7 @@ def describe(spec, config, maps):
     """Dictionaries of ``isa.Layer`` fields, the classifier last."""
     geometry = spec.geometry()
     layers, weights, parameters, tables = [], 0, 0, 0
-    for index, (layer, _, side, out, skip) in enumerate(geometry):
+    for index, (layer, _, _, out, skip) in enumerate(geometry):
         frame = scan_frame(layer, out, config)
         main = source(maps[index], layer.kernel, layer.stride, frame)
         shortcut = ABSENT

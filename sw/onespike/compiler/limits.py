@@ -18,13 +18,19 @@ def check_network(spec, config):
     if spec.weight_bits > config.weight_bits:
         _refuse("network", "weight_bits", spec.weight_bits, config.weight_bits, config, "train with fewer bits")
     if spec.k != config.k:
-        raise LimitError(f"network: trained for k = {spec.k}, {config.name} has k = {config.k}; train or build for the other")
+        raise LimitError(
+            f"network: trained for k = {spec.k}, {config.name} has k = {config.k}; train or build for the other"
+        )
     if spec.input_shape[0] > 2**PIXEL_BITS - 1:
-        _refuse("image", "channels after patching", spec.input_shape[0], 2**PIXEL_BITS - 1, config, "use a smaller patch")
+        _refuse(
+            "image", "channels after patching", spec.input_shape[0], 2**PIXEL_BITS - 1, config, "use a smaller patch"
+        )
     if spec.input_shape[1] % 2:
         raise LimitError(f"image: its side of {spec.input_shape[1]} pixels after patching must be even; pad the image")
     if len(geometry) + 1 > config.layers:
-        _refuse("network", "number of layers with classifier", len(geometry) + 1, config.layers, config, "use fewer layers")
+        _refuse(
+            "network", "number of layers with classifier", len(geometry) + 1, config.layers, config, "use fewer layers"
+        )
     entries = sum(layer.channels for layer in spec.layers) + spec.classes
     if entries > config.channels:
         _refuse("network", "number of channels and classes", entries, config.channels, config, "use fewer channels")
@@ -38,7 +44,14 @@ def check_network(spec, config):
             _refuse(where, "dilated map of pixels", side**2, config.condense_words, config, "use windows N there")
         kept = chain_side(layer, side) ** 2 * layer.channels
         if after is not None and after.carry.takes_previous and kept > config.potential_words:
-            _refuse(where, "number of kept potentials", kept, config.potential_words, config, "use fewer channels or windows N")
+            _refuse(
+                where,
+                "number of kept potentials",
+                kept,
+                config.potential_words,
+                config,
+                "use fewer channels or windows N",
+            )
 
 
 def check_descriptors(layers, names):
@@ -71,7 +84,9 @@ def accumulator_bits(weights, top):
 def check_accumulator(name, bits, config):
     """The accumulators of a layer fit."""
     if bits > config.acc_bits:
-        _refuse(f"layer {name!r}", "accumulator width in bits", bits, config.acc_bits, config, "use fewer inputs or bits")
+        _refuse(
+            f"layer {name!r}", "accumulator width in bits", bits, config.acc_bits, config, "use fewer inputs or bits"
+        )
 
 
 def check_score(weights, bias, top, positions):

@@ -78,8 +78,13 @@ class Report:
             f"{'total':<60}{self.weights:>8}{self.dense_sop / 1e6:>8.2f}{self.cycles:>8}{100 * self.utilisation:>5.0f}%"
         )
         fps = self.clock_mhz * 1e6 / self.cycles
-        lines.append(f"{self.config}: peak {self.peak_sop} SOP/cycle; predicted {fps:.0f} core frames/s at {self.clock_mhz} MHz")
-        lines += [f"  {name:<16}{used:>8} of {room:>8} ({100 * used / room:.0f} %)" for name, (used, room) in self.memory.items()]
+        lines.append(
+            f"{self.config}: peak {self.peak_sop} SOP/cycle; predicted {fps:.0f} core frames/s at {self.clock_mhz} MHz"
+        )
+        lines += [
+            f"  {name:<16}{used:>8} of {room:>8} ({100 * used / room:.0f} %)"
+            for name, (used, room) in self.memory.items()
+        ]
         return "\n".join(lines)
 
 

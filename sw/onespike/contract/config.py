@@ -46,7 +46,9 @@ class HwConfig:
 
     def __post_init__(self):
         if self.lanes % self.outputs:
-            raise LimitError(f"configuration {self.name!r}: lanes {self.lanes} must be a multiple of outputs {self.outputs}")
+            raise LimitError(
+                f"configuration {self.name!r}: lanes {self.lanes} must be a multiple of outputs {self.outputs}"
+            )
         if not 2 <= self.weight_bits <= 8:
             raise LimitError(f"configuration {self.name!r}: weight_bits must be 2 to 8, not {self.weight_bits}")
 

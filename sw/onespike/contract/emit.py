@@ -22,7 +22,12 @@ def contract_markdown():
     ]
     for record in isa.RECORDS:
         layout = record.as_shape()
-        lines += [f"## {record.__name__} ({Shape.cast(layout).width} bits)", "", record.__doc__.strip().split("\n\n")[0], ""]
+        lines += [
+            f"## {record.__name__} ({Shape.cast(layout).width} bits)",
+            "",
+            record.__doc__.strip().split("\n\n")[0],
+            "",
+        ]
         lines += ["| bits | field | shape |", "| --- | --- | --- |"]
         for name, field in layout:
             shape = Shape.cast(field.shape)
@@ -34,9 +39,17 @@ def contract_markdown():
         lines += [f"| {member.value} | {member.name} |" for member in kind] + [""]
     lines += ["## Registers", "", "| word | name | access | meaning |", "| --- | --- | --- | --- |"]
     lines += [f"| {at} | {name} | {access} | {doc} |" for name, (at, access, doc) in regs.REGISTERS.items()]
-    lines += ["", "## Configurations", "", "| size | " + " | ".join(PRESETS) + " |", "| --- |" + " --- |" * len(PRESETS)]
+    lines += [
+        "",
+        "## Configurations",
+        "",
+        "| size | " + " | ".join(PRESETS) + " |",
+        "| --- |" + " --- |" * len(PRESETS),
+    ]
     columns = [config.to_dict() | {"fingerprint": f"{program.fingerprint(config):08x}"} for config in PRESETS.values()]
-    lines += [f"| {key} | " + " | ".join(str(column[key]) for column in columns) + " |" for key in columns[0] if key != "name"]
+    lines += [
+        f"| {key} | " + " | ".join(str(column[key]) for column in columns) + " |" for key in columns[0] if key != "name"
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -25,7 +25,9 @@ def fingerprint(config):
     """CRC-32 over everything that program and core must agree on: records, modes, registers, sizes."""
     contract = {
         "version": VERSION,
-        "records": {r.__name__: [[n, f.offset, Shape.cast(f.shape).width] for n, f in r.as_shape()] for r in isa.RECORDS},
+        "records": {
+            r.__name__: [[n, f.offset, Shape.cast(f.shape).width] for n, f in r.as_shape()] for r in isa.RECORDS
+        },
         "enums": {e.__name__: {m.name: m.value for m in e} for e in (*isa.ENUMS, regs.Status)},
         "registers": {name: [offset, access] for name, (offset, access, _) in regs.REGISTERS.items()},
         "widths": [PIXEL_BITS, POTENTIAL_BITS, SCORE_BITS, WINDOWS],
@@ -103,7 +105,9 @@ class Program:
         except OSError as error:
             raise ProgramError(f"cannot read the program image {path}: {error.strerror}; compile one first") from None
         if len(raw) % 4:
-            raise ProgramError(f"{path.name} is truncated: {len(raw)} bytes are no whole words; compile or copy it again")
+            raise ProgramError(
+                f"{path.name} is truncated: {len(raw)} bytes are no whole words; compile or copy it again"
+            )
         try:
             return cls.decode(np.frombuffer(raw, "<u4"), config)
         except ProgramError as error:
@@ -117,14 +121,22 @@ class Program:
         """
         words = np.asarray(words, np.uint32)
         if len(words) < isa.HEADER_WORDS + 1:
-            raise ProgramError(f"the program image is truncated: {len(words)} words, a header alone has {isa.HEADER_WORDS}; compile it again")
+            raise ProgramError(
+                f"the program image is truncated: {len(words)} words, a header alone has {isa.HEADER_WORDS}; compile it again"
+            )
         header = isa.unpack(isa.Header, isa.from_words(words[: isa.HEADER_WORDS]))
         if header["magic"] != MAGIC:
-            raise ProgramError("this is not a program image (wrong first word); name a file that 'onespike compile' wrote")
+            raise ProgramError(
+                "this is not a program image (wrong first word); name a file that 'onespike compile' wrote"
+            )
         if header["version"] != VERSION:
-            raise ProgramError(f"the program image has format version {header['version']}, this version reads {VERSION}; compile it again")
+            raise ProgramError(
+                f"the program image has format version {header['version']}, this version reads {VERSION}; compile it again"
+            )
         if header["words"] != len(words):
-            raise ProgramError(f"the program image has {len(words)} words, its header says {header['words']}; it was cut or padded, compile it again")
+            raise ProgramError(
+                f"the program image has {len(words)} words, its header says {header['words']}; it was cut or padded, compile it again"
+            )
         if zlib.crc32(words[:-1].astype("<u4").tobytes()) != words[-1]:
             raise ProgramError("the checksum of the program image is wrong: it was damaged; compile or copy it again")
         sections, position = {}, isa.HEADER_WORDS
@@ -132,7 +144,9 @@ class Program:
             head = isa.unpack(isa.Section, isa.from_words(words[position : position + isa.SECTION_WORDS]))
             position += isa.SECTION_WORDS
             if position + head["count"] > len(words) - 1:
-                raise ProgramError(f"section {head['target'].name} runs past the end of the program image; compile it again")
+                raise ProgramError(
+                    f"section {head['target'].name} runs past the end of the program image; compile it again"
+                )
             sections[head["target"]] = words[position : position + head["count"]]
             position += head["count"]
         if missing := set(isa.Target) - set(sections):
@@ -142,8 +156,9 @@ class Program:
         config = config or PRESETS.get(name)
         if config is None or header["fingerprint"] != fingerprint(config):
             mine = f"{fingerprint(config):08x} ({config.name})" if config else "unknown"
+            theirs = f"{header['fingerprint']:08x} ({name})"
             raise ProgramError(
-                f"the program image was compiled for core {header['fingerprint']:08x} ({name}), this core is {mine}; compile it for this core"
+                f"the program image was compiled for core {theirs}, this core is {mine}; compile it for this core"
             )
         raw = sections[isa.Target.LAYERS].reshape(-1, isa.LAYER_WORDS)
         parameters = [isa.unpack(isa.Parameter, int(word)) for word in sections[isa.Target.PARAMETERS]]
@@ -178,5 +193,7 @@ def _pack_weights(weights, config):
 def _unpack_weights(words, config):
     raw = words.astype("<u4").view(np.uint8).reshape(-1, config.weight_program_words * 4)
     bits = np.unpackbits(raw, axis=1, bitorder="little")[:, : config.weight_word_bits]
-    values = bits.reshape(len(raw), config.lanes, config.weight_bits).astype(np.int64) @ (1 << np.arange(config.weight_bits))
+    values = bits.reshape(len(raw), config.lanes, config.weight_bits).astype(np.int64) @ (
+        1 << np.arange(config.weight_bits)
+    )
     return np.where(values >> (config.weight_bits - 1), values - (1 << config.weight_bits), values)

@@ -55,9 +55,7 @@ def _run_batch(program, pixels, trace):
     for layer in program.layers:
         if layer["op"] is Op.SCORE:
             return score(program, layer, *maps[base_of(layer["main"])])
-        sources = {
-            name: maps[base_of(layer[name])] for name in ("main", "shortcut") if layer[name]["planes"]
-        }
+        sources = {name: maps[base_of(layer[name])] for name in ("main", "shortcut") if layer[name]["planes"]}
         levels, top, potentials = run_layer(program, layer, sources, potentials)
         maps[layer["base"]] = levels, top
         if trace is not None:

@@ -101,7 +101,9 @@ class SpikingConv(nn.Module):
         """Fold into a ``QuantisedLayer``; raises ``ModelError`` on NaN or infinite parameters."""
         for name, value in self.state_dict().items():
             if not torch.isfinite(value.float()).all():
-                raise ModelError(f"layer {self.spec.name!r}: {name} holds NaN or infinity; the training diverged, lower the rate")
+                raise ModelError(
+                    f"layer {self.spec.name!r}: {name} holds NaN or infinity; the training diverged, lower the rate"
+                )
         with torch.no_grad():
             main, side_path = self.integer_weights()
             unit = 2.0 ** (self.k + 1)
