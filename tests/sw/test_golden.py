@@ -1,0 +1,94 @@
+"""Golden model against two other statements of the same network: torch integers and plain Python."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from onespike.compiler import compile
+from onespike.contract.config import preset
+from onespike.contract.program import Program
+from onespike.errors import DataError
+from onespike.golden import decide, run, spike_words
+from onespike.golden.layers import exact_product
+from onespike.images import patch
+from onespike.model.integer import IntegerNetwork
+from onespike.random_networks import draw
+
+from . import naive
+
+TINY = preset("tiny")
+
+
+@pytest.mark.parametrize("start", range(0, 100, 20))
+def test_equals_torch(start):
+    for seed in range(start, start + 20):
+        model, images = draw(seed, TINY)
+        program = Program.decode(compile(model, TINY).program.encode())
+        pixels = patch(images, model.spec.patch)
+        reference = IntegerNetwork(model)(torch.from_numpy(pixels)).numpy()
+        assert np.array_equal(run(program, pixels), reference), f"seed {seed}"
+
+
+def test_equals_plain_python():
+    """The smallest networks of 60, pixel by pixel."""
+    sizes = {
+        seed: sum(l.channels for l in draw(seed, TINY)[0].spec.layers) * draw(seed, TINY)[0].spec.input_shape[1]
+        for seed in range(60)
+    }
+    for seed in sorted(sizes, key=sizes.get)[:12]:
+        model, images = draw(seed, TINY)
+        pixels = patch(images, model.spec.patch)[:1]
+        assert run(compile(model, TINY).program, pixels).tolist() == [naive.scores(model, pixels[0])], f"seed {seed}"
+
+
+def test_trace_holds_every_layer(rng):
+    model, images = draw(8, TINY)
+    program = compile(model, TINY).program
+    scores, trace = run(program, patch(images, model.spec.patch), keep=True)
+    assert len(trace.levels) == len(trace.potentials) == len(model.spec.layers)
+    for (spec, _, _, side, _), levels, potentials in zip(
+        model.spec.geometry(), trace.levels, trace.potentials, strict=True
+    ):
+        assert levels.shape == (len(images), spec.channels, side, side)
+        assert len(potentials) in (1, 4) and abs(np.concatenate([p.ravel() for p in potentials])).max() <= 2048
+    assert np.array_equal(scores, run(program, patch(images, model.spec.patch)))
+
+
+def test_spike_words_hold_every_level(rng):
+    program = compile(draw(2, TINY)[0], TINY).program
+    for layer in program.layers[:-1]:
+        side, channels = layer["side"], layer["channels"]
+        levels = rng.integers(0, 2 ** layer["condense"].planes, (channels, side, side))
+        memory = {int(a): (int(w), int(m)) for a, w, m in zip(*spike_words(program, layer, levels), strict=True)}
+        for c, y, x in np.ndindex(levels.shape):
+            for plane in range(layer["condense"].planes):
+                at = layer["base"] + plane * layer["plane_step"] + c // 8 * layer["group_step"] + y * side + x
+                word, mask = memory[at]
+                assert word >> c % 8 & 1 == levels[c, y, x] >> plane & 1 and mask >> c % 8 & 1
+
+
+def test_products_stay_exact():
+    weights = np.full((1, 5), 2**20)
+    assert exact_product(weights, np.full((5, 1), 255.0, np.float32), 255)[0, 0] == 5 * 255 * 2**20
+    with pytest.raises(AssertionError):
+        exact_product(np.full((1, 2**14), 2**32), np.zeros((2**14, 1), np.float32), 255)
+
+
+def test_equal_scores_take_the_lowest_class():
+    assert decide(np.array([[1, 5, 5], [0, 0, 0]])).tolist() == [1, 0]
+
+
+def test_pixels_that_do_not_fit():
+    model, images = draw(3, TINY)
+    program = compile(model, TINY).program
+    good = patch(images, model.spec.patch)
+    for bad in (good.astype(np.int64), good[:, :, :-1], good[0]):
+        with pytest.raises(DataError, match="the program takes uint8"):
+            run(program, bad)
+
+
+def test_needs_no_torch():
+    code = "import sys, onespike.golden, onespike.compiler, onespike.data; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

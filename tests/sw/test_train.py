@@ -1,0 +1,100 @@
+"""Training on a handful of random images: it learns them, resumes exactly, refuses what it must."""
+
+import json
+
+import numpy as np
+import onespike.train as training
+import pytest
+from onespike.data import Dataset
+from onespike.errors import ModelError
+from onespike.quantised import QuantisedModel
+from onespike.train import Recipe, Trainer, augment, jpeg_copy
+
+NETWORK = """
+name = "small"
+image = [3, 8, 8]
+classes = 2
+[[layer]]
+name = "a"
+channels = 8
+[[layer]]
+name = "b"
+channels = 8
+windows = "n"
+[[layer]]
+name = "c"
+channels = 8
+windows = "n"
+carry = "omega"
+shortcut = "a"
+"""
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A recipe whose two classes are dark and bright images."""
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 2, 160)
+    images = (rng.integers(0, 100, (160, 3, 8, 8)) + 120 * labels[:, None, None, None]).astype(np.uint8)
+    data = Dataset("cifar10", images[:128], labels[:128], images[128:], labels[128:], "exact")
+    monkeypatch.setattr(training, "load", lambda name, root: data)
+    monkeypatch.setattr(training, "VALIDATION", 32)
+    (tmp_path / "small.toml").write_text(NETWORK)
+    return Recipe(network=str(tmp_path / "small.toml"), epochs=6, batch=16, rate=1e-2, jpeg=0.5, carry_from=0.5)
+
+
+def test_learns_and_leaves_a_card(small, tmp_path):
+    model = Trainer(small, tmp_path / "run").run()
+    assert model.card["test"] == 100 and model.card["validation"] == 100
+    assert model.card["test_pixels"] == "exact" and model.card["recipe"]["seed"] == 1
+    assert QuantisedModel.load(tmp_path / "run" / "model.npz").card == model.card
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [entry["epoch"] for entry in log] == list(range(1, 7))
+    assert log[2]["gains"] == [0.1] and log[-1]["gains"] != [0.1]
+
+
+def test_resumes_where_it_was_cut_off(small, tmp_path):
+    whole = Trainer(small, tmp_path / "whole").run()
+    cut = Trainer(small, tmp_path / "cut")
+    save = cut.save
+
+    def save_and_stop():
+        save()
+        if cut.epoch == 4:
+            raise KeyboardInterrupt
+
+    cut.save = save_and_stop
+    with pytest.raises(KeyboardInterrupt):
+        cut.run()
+    with pytest.raises(ModelError, match="add --resume"):
+        Trainer(small, tmp_path / "cut")
+    resumed = Trainer(small, tmp_path / "cut", resume=True)
+    assert resumed.epoch == 4
+    again = resumed.run()
+    for one, two in zip(whole.layers, again.layers, strict=True):
+        assert np.array_equal(one.weight, two.weight) and np.array_equal(one.scale, two.scale)
+    with pytest.raises(ModelError, match="written by another recipe"):
+        Trainer(Recipe(network=small.network, epochs=9), tmp_path / "cut", resume=True)
+
+
+def test_divergence_is_named(small, tmp_path):
+    trainer = Trainer(small, tmp_path / "run")
+    trainer.net.classifier.temperature.data.fill_(float("nan"))
+    with pytest.raises(ModelError, match="the loss is not finite"):
+        trainer.run()
+
+
+def test_augmentation_only_shifts_and_mirrors(rng):
+    images = rng.integers(1, 256, (40, 3, 8, 8), dtype=np.uint8)
+    out = augment(images, rng, pad=2)
+    padded = np.pad(images, ((0, 0), (0, 0), (2, 2), (2, 2)))
+    for before, after in zip(padded, out, strict=True):
+        views = [before[:, y : y + 8, x : x + 8] for y in range(5) for x in range(5)]
+        assert any(np.array_equal(after, v) or np.array_equal(after, v[:, :, ::-1]) for v in views)
+
+
+def test_jpeg_copy_is_close_and_changed(rng):
+    smooth = np.add.outer(np.arange(32), np.arange(32)) * 4
+    images = np.broadcast_to(smooth.astype(np.uint8), (2, 3, 32, 32)).copy()
+    out = jpeg_copy(images)
+    assert out.shape == images.shape and 0 < np.abs(out.astype(int) - images).mean() < 8
