@@ -9,6 +9,7 @@ from amaranth.hdl import Const, Module, Signal, signed, unsigned
 from amaranth.sim import Simulator
 from hypothesis import given
 from hypothesis import strategies as st
+
 from onespike.contract import arith
 
 from . import oracle

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from amaranth.hdl import Shape
 from amaranth.lib import data
+
 from onespike.contract import isa
 
 

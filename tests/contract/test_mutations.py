@@ -3,6 +3,7 @@
 import types
 
 import pytest
+
 from onespike.contract import arith
 
 from .test_arith import disagreements

@@ -5,6 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
+
 from onespike.compiler import compile
 from onespike.contract import isa
 from onespike.contract.config import preset

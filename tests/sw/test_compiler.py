@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+
 from onespike.compiler import compile, limits
 from onespike.compiler.layout import place_maps
 from onespike.contract.config import PRESETS, HwConfig, preset

@@ -10,8 +10,9 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
-import onespike.data as data
 import pytest
+
+import onespike.data as data
 from onespike.data import formats
 from onespike.data.download import download
 from onespike.errors import DataError

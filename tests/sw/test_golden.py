@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+
 from onespike.compiler import compile
 from onespike.contract.config import preset
 from onespike.contract.program import Program

@@ -1,6 +1,7 @@
 """Patches and images made by formula."""
 
 import numpy as np
+
 from onespike.images import patch, procedural
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+
 from onespike.contract import arith
 from onespike.contract.isa import Carry, Condense, Padding, Windows
 from onespike.errors import ModelError

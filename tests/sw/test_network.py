@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+
 from onespike.contract.config import preset
 from onespike.errors import ModelError, NetworkError
 from onespike.network import NetworkSpec

@@ -3,8 +3,9 @@
 import json
 
 import numpy as np
-import onespike.train as training
 import pytest
+
+import onespike.train as training
 from onespike.data import Dataset
 from onespike.errors import ModelError
 from onespike.quantised import QuantisedModel
