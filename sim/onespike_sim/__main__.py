@@ -110,9 +110,8 @@ def run(args):
     for row in result["layers"]:
         use = row["dense_sop"] / (row["cycles"] * report.peak_sop)
         rate = "" if row["spike_rate"] is None else f"{row['spike_rate']:.3f}"
-        print(
-            f"{row['name']:<14}{row['cycles']:>8.0f}{row['predicted_cycles']:>11}{row['dense_sop'] / 1e6:>8.2f}{100 * use:>12.0f}%{rate:>12}"
-        )
+        head = f"{row['name']:<14}{row['cycles']:>8.0f}{row['predicted_cycles']:>11}"
+        print(f"{head}{row['dense_sop'] / 1e6:>8.2f}{100 * use:>12.0f}%{rate:>12}")
     top1 = "not checked" if labels is None else f"{result['top1']:.1f} %"
     print(
         f"\n{result['mismatched_bits']} mismatching bits; top-1 {top1}; {cycles:.0f} cycles/image "

@@ -155,6 +155,9 @@ def guarded(run):
     except OnespikeError as error:
         print(f"onespike: {error}", file=sys.stderr)
         return 1 if isinstance(error, MismatchError) else 2
+    except BrokenPipeError:  # the reader of our output had enough
+        sys.stderr.close()
+        return 141
     except KeyboardInterrupt:
         print("onespike: interrupted", file=sys.stderr)
         return 130

@@ -1,6 +1,7 @@
 """Compiler: placement, descriptors, proofs, the report's numbers, every refusal."""
 
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ def test_maps_that_live_together_never_overlap():
             live = {index, index + 1} | ({source + 1} if source is not None else set())
             live |= {skip + 1 for *_, skip in geometry[index + 1 :] if skip is not None and skip < index}
             ranges = sorted((maps[n].base, maps[n].base + maps[n].words) for n in live)
-            assert all(end <= start for (_, end), (start, _) in zip(ranges, ranges[1:], strict=False)), f"seed {seed}"
+            assert all(end <= start for (_, end), (start, _) in pairwise(ranges)), f"seed {seed}"
             assert ranges[-1][1] <= TINY.spike_words
 
 

@@ -35,7 +35,7 @@ def test_equals_torch(start):
 def test_equals_plain_python():
     """The smallest networks of 60, pixel by pixel."""
     sizes = {
-        seed: sum(l.channels for l in draw(seed, TINY)[0].spec.layers) * draw(seed, TINY)[0].spec.input_shape[1]
+        seed: sum(layer.channels for layer in draw(seed, TINY)[0].spec.layers) * draw(seed, TINY)[0].spec.input_shape[1]
         for seed in range(60)
     }
     for seed in sorted(sizes, key=sizes.get)[:12]:

@@ -28,10 +28,10 @@ class Condense(wiring.Component):
     layer : In(Layer), stable while its spikes are inside
     restart : In(1), pulse before a layer
     i : In(stream(neuron_output)); o : Out(stream(spike_write))
-    idle : Out(1), nothing is left to write
+    idle : Out(1), nothing is inside: no word half collected, none left to write
 
-    Throughput: a channel per cycle while a position's writes (two cycles a window, and two more with
-    MSp) take no longer than its channels.
+    Throughput: a channel per cycle while a position's writes (two cycles a window, two more with MSp, and
+    one a position) take no longer than its channels.
     """
 
     def __init__(self, config):
@@ -51,20 +51,25 @@ class Condense(wiring.Component):
         config, layer = self.config, self.layer
         dilated = layer.windows == Windows.D
         quarter, offset = Signal(5), Signal(6)
+        offset_words = Signal(14)  # the same distance downwards in the map
         m.d.comb += [quarter.eq(layer.side >> 2), offset.eq(Mux(dilated, quarter, layer.side >> 1))]
+        m.d.sync += offset_words.eq(offset * layer.side)
 
         # Collect: one bit per window and channel.
         bits = Signal(data.ArrayLayout(unsigned(config.outputs), WINDOWS))
-        full, ends_group = Signal(), Signal()
-        row, column = Signal(6), Signal(6)
-        m.d.comb += self.i.ready.eq(~full)
+        collecting, full, ends_group = Signal(), Signal(), Signal()
+        row, column, row_words = Signal(6), Signal(6), Signal(14)
+        take = Signal()  # the writer takes the collected position over, so the next one may begin
+        m.d.comb += self.i.ready.eq(~full | take)
         given = self.i.payload
+        with m.If(take):
+            m.d.sync += full.eq(0)
         with m.If(self.i.valid & self.i.ready):
             for w in range(WINDOWS):
                 fresh = Mux(given.slot == 0, 0, bits[w])
                 m.d.sync += bits[w].eq(fresh | (given.spikes[w] << given.slot))
-            m.d.sync += [full.eq(given.word_end), ends_group.eq(given.group_end)]
-            m.d.sync += [row.eq(given.row), column.eq(given.column)]
+            m.d.sync += [collecting.eq(~given.word_end), full.eq(given.word_end), ends_group.eq(given.group_end)]
+            m.d.sync += [row.eq(given.row), column.eq(given.column), row_words.eq(given.row * layer.side)]
 
         # Write: window by window.
         words = Signal.like(bits)
@@ -73,8 +78,8 @@ class Condense(wiring.Component):
         window, plane = Signal(range(WINDOWS)), Signal(range(Mode.MSP.planes))
         y, x = Signal(7), Signal(7)
         m.d.comb += [y.eq(y0 + Mux(window[1], offset, 0)), x.eq(x0 + Mux(window[0], offset, 0))]
-        pixel = Signal(14)
-        m.d.comb += pixel.eq(y * layer.side + x)
+        words0, pixel = Signal(14), Signal(14)
+        m.d.comb += pixel.eq(words0 + Mux(window[1], offset_words, 0) + x)
 
         counts = data.ArrayLayout(unsigned(COUNT_BITS), config.outputs)
         m.submodules.buffer = buffer = memory.Memory(shape=counts, depth=config.condense_words, init=[])
@@ -114,8 +119,9 @@ class Condense(wiring.Component):
         with m.FSM() as fsm:
             with m.State("Wait"):
                 with m.If(full):
-                    m.d.sync += [words.eq(bits), y0.eq(row), x0.eq(column), last_position.eq(ends_group)]
-                    m.d.sync += [full.eq(0), window.eq(0)]
+                    m.d.comb += take.eq(1)
+                    m.d.sync += [words.eq(bits), y0.eq(row), x0.eq(column), words0.eq(row_words)]
+                    m.d.sync += [last_position.eq(ends_group), window.eq(0)]
                     m.next = "Look"
             with m.State("Look"):
                 m.d.comb += looking.eq(1)
@@ -141,7 +147,7 @@ class Condense(wiring.Component):
                                 m.d.sync += part.eq(part + 1)
                                 with m.If(part == slices - 1):
                                     m.d.sync += [part.eq(0), group_address.eq(group_address + layer.group_step)]
-        m.d.comb += self.idle.eq(fsm.ongoing("Wait") & ~full)
+        m.d.comb += self.idle.eq(fsm.ongoing("Wait") & ~full & ~collecting)
         with m.If(self.restart):
             m.d.sync += [group_address.eq(layer.base), part.eq(0)]
         return m

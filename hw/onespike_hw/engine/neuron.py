@@ -28,7 +28,7 @@ class NeuronUnit(wiring.Component):
     the whole unit.
     """
 
-    scale_latency = 3
+    scale_latency = 4
     latency = scale_latency + (WINDOWS - 1) * CarryStage.latency
 
     def __init__(self, config):
@@ -64,19 +64,24 @@ class NeuronUnit(wiring.Component):
                 value = register
             return value
 
-        # Scale: operands, product, current. Registers on both sides of the product map into a DSP48E1.
+        # Scale: operands, product, rounded product, current. Registers on both sides of the product map into
+        # a DSP48E1; its adder, the shifter and the saturation are too long for one cycle together.
         given = self.i.payload
-        bias = delay(given.parameter.bias, 2, "bias")
+        bias = delay(given.parameter.bias, self.scale_latency - 1, "bias")
         currents = []
         for w in range(WINDOWS):
             acc = delay(given.acc[w], 1, f"acc{w}")
             scale = delay(given.parameter.scale, 1, f"scale{w}")
             product = Signal(signed(config.acc_bits + PARAMETER_BITS), name=f"product{w}")
+            # One bit more than the product: rounding may carry.
+            rounded = Signal(signed(len(product) + 1), name=f"rounded{w}")
             current = Signal(signed(POTENTIAL_BITS), name=f"current{w}")
             with m.If(enable):
-                m.d.sync += product.eq(acc * scale)
-                rounded = arith.round_shift(product, layer.shift)
-                m.d.sync += current.eq(arith.saturate(rounded + bias, POTENTIAL_BITS))
+                m.d.sync += [
+                    product.eq(acc * scale),
+                    rounded.eq(arith.round_shift(product, layer.shift)),
+                    current.eq(arith.saturate(rounded + bias, POTENTIAL_BITS)),
+                ]
             currents.append(current)
 
         # Chain.

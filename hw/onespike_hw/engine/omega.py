@@ -27,7 +27,7 @@ class CarryStage(wiring.Component):
     Attributes: ``latency``.
     """
 
-    latency = 3
+    latency = 4
 
     def __init__(self, config):
         self.config = config
@@ -68,8 +68,8 @@ class CarryStage(wiring.Component):
                 m.d.comb += simple.eq(arith.carry_mean(self.a, self.b))
             with m.Case(Carry.RELU):
                 m.d.comb += simple.eq(arith.carry_relu(self.a, self.b))
-        u = [Signal(signed(POTENTIAL_BITS), name=f"u{n}") for n in range(2)]
-        late = Signal.like(plain)
+        u = [Signal(signed(POTENTIAL_BITS), name=f"u{n}") for n in range(3)]
+        late, carry = Signal.like(plain), Signal.like(plain)
         for port, address in zip((plus, minus), addresses, strict=True):
             m.d.comb += port.en.eq(self.enable)
             with m.If(self.enable):
@@ -78,7 +78,8 @@ class CarryStage(wiring.Component):
             m.d.sync += [plain.eq(simple), u[0].eq(self.u)]
             # Cycle 2: the tables are read.
             m.d.sync += [late.eq(plain), u[1].eq(u[0])]
-            # Cycle 3: the potential.
-            carry = Mux(self.carry == Carry.OMEGA, plus.data + minus.data, late)
-            m.d.sync += self.v.eq(arith.potential(u[1], carry, POTENTIAL_BITS))
+            # Cycle 3: the carry. A block memory answers late in its cycle, so the potential has its own.
+            m.d.sync += [carry.eq(Mux(self.carry == Carry.OMEGA, plus.data + minus.data, late)), u[2].eq(u[1])]
+            # Cycle 4: the potential.
+            m.d.sync += self.v.eq(arith.potential(u[2], carry, POTENTIAL_BITS))
         return m

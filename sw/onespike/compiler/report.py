@@ -66,17 +66,15 @@ class Report:
 
     def table(self):
         """The report as text."""
-        head = f"{'layer':<14}{'shape':<22}{'mode':<24}{'weights':>8}{'M SOP':>8}{'cycles':>8}{'util':>6}{'acc':>5}{'spikes':>8}{'potent.':>8}"
-        lines = [head]
+        head = f"{'layer':<14}{'shape':<22}{'mode':<32}{'weights':>8}{'M SOP':>8}{'cycles':>8}{'util':>7}"
+        lines = [head + f"{'acc':>5}{'spikes':>8}{'potentials':>12}"]
         for row in self.layers:
-            lines.append(
-                f"{row.name:<14}{row.shape:<22}{row.mode:<24}{row.weights:>8}{row.dense_sop / 1e6:>8.2f}{row.cycles:>8}"
-                f"{100 * row.utilisation:>5.0f}%{row.acc_bits:>5}{row.spike_words:>8}{row.potential_words:>8}"
-            )
-        lines.append(f"{'image in':<68}{'':>8}{'':>0}{self.image_cycles:>8}")
-        lines.append(
-            f"{'total':<60}{self.weights:>8}{self.dense_sop / 1e6:>8.2f}{self.cycles:>8}{100 * self.utilisation:>5.0f}%"
-        )
+            what = f"{row.name:<14}{row.shape:<22}{row.mode:<32}{row.weights:>8}{row.dense_sop / 1e6:>8.2f}"
+            cost = f"{row.cycles:>8}{100 * row.utilisation:>6.0f}%{row.acc_bits:>5}{row.spike_words:>8}"
+            lines.append(f"{what}{cost}{row.potential_words:>12}")
+        lines.append(f"{'image in':<84}{self.image_cycles:>8}")
+        total = f"{'total':<68}{self.weights:>8}{self.dense_sop / 1e6:>8.2f}{self.cycles:>8}"
+        lines.append(f"{total}{100 * self.utilisation:>6.0f}%")
         fps = self.clock_mhz * 1e6 / self.cycles
         lines.append(
             f"{self.config}: peak {self.peak_sop} SOP/cycle; predicted {fps:.0f} core frames/s at {self.clock_mhz} MHz"
