@@ -160,7 +160,7 @@ def run_fuzz(args):
 
 def main(argv=None):
     """Run one command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="onespike_sim", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="onespike_sim", description="The core in simulation.")
     commands = parser.add_subparsers(required=True, metavar="command")
     one = commands.add_parser("run", help="test images through the core")
     one.add_argument("model", nargs="?", default="arty-cifar10", help="a name or an .npz file")

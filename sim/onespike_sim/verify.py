@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from onespike.compiler import compile
-from onespike.golden import run as golden
-from onespike.golden import spike_words
+from onespike.golden import run_traced, spike_words
 from onespike.images import patch
 from onespike.random_networks import draw
 
@@ -34,7 +33,7 @@ def compare(program, images, **options):
     A spike word that the core never wrote counts as wholly wrong. Raises ``SimulationError`` where the
     simulation does not finish.
     """
-    scores, trace = golden(program, images, keep=True)
+    scores, trace = run_traced(program, images)
     layers = len(program.layers)
     run = run_core(program.config, program.encode(), images, program.classes, layers, **options)
     if len(run.scores) != len(images):

@@ -112,7 +112,7 @@ def _emit(args):
 
 
 def _parser():
-    parser = argparse.ArgumentParser(prog="onespike", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="onespike", description="From a network description to a program image.")
     commands = parser.add_subparsers(required=True, metavar="command")
 
     train = commands.add_parser("train", help="train a network")
@@ -125,6 +125,7 @@ def _parser():
         train.add_argument(f"--{name}", type=float)
     train.add_argument("--surrogate", choices=("rectangle", "triangle", "s3nn"))
     train.add_argument("--seed", type=int)
+    train.add_argument("--start", help="checkpoint whose weights a second stage begins with")
     train.add_argument("--out", default="build/train/arty-cifar10", help="folder of the run")
     train.add_argument("--resume", action="store_true", help="continue the run in --out")
     train.set_defaults(run=_train)

@@ -83,7 +83,7 @@ class QuantisedModel:
     def save(self, path):
         """Write the file under a temporary name, then rename it."""
         path = Path(path)
-        arrays = {"classifier.weight": self.weight, "classifier.bias": self.bias}
+        arrays: dict = {"classifier.weight": self.weight, "classifier.bias": self.bias}
         for index, layer in enumerate(self.layers):
             for name in ("weight", "shortcut", "scale", "bias", "table"):
                 if (value := getattr(layer, name)) is not None:

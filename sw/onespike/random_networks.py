@@ -33,7 +33,8 @@ def _spec(rng, config, size, seed):
     patch = int(rng.choice([1, 2]))
     side = int(rng.choice([4, 8, 12, 16] if size > 0.5 else [4, 8]))
     colours = int(rng.choice([1, 3]))
-    layers, sides, previous = [], {}, None
+    layers, sides = [], {}
+    start, previous = side * patch, None
     for index in range(int(rng.integers(1, 5))):
         layer, side = _layer(rng, config, size, index, side, sides, previous)
         sides[layer.name] = side
@@ -41,8 +42,6 @@ def _spec(rng, config, size, seed):
         layers.append(layer)
         if side < 4 and index:
             break
-    first = layers[0]
-    start = sides[first.name] * first.stride * patch
     return NetworkSpec(
         name=f"random-{seed}",
         image=(colours, start, start),
@@ -59,7 +58,7 @@ def _layer(rng, config, size, index, side, sides, previous):
     out = side // stride
     windows = Windows(int(rng.integers(3))) if out % 4 == 0 else Windows(int(rng.integers(2)))
     channels = int(rng.integers(1, max(2, int(size * 3 * config.lanes)) + 1))
-    before = sides[previous.name] if previous else None
+    before = sides[previous.name] if previous else 0
     if previous is not None and previous.windows is not Windows.NONE and rng.random() < 0.6:
         # A carry that takes the layer before needs its shape.
         stride, out, windows, channels = 1, before, previous.windows, previous.channels

@@ -6,6 +6,7 @@ once, at the end, through the integer model.
 
 import json
 import os
+import pickle
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -32,7 +33,8 @@ class Recipe:
     ``rate`` is the peak of a one-cycle schedule; ``jpeg`` the share of training images taken from a
     JPEG-75 copy of the set (the test pixels at hand went through one such generation); ``carry_from``
     the share of the epochs after which the windows' carries are switched on (a step without them
-    takes half the time, and their learnt gains start small anyway).
+    takes half the time, and their learnt gains start small anyway); ``start`` a checkpoint whose
+    weights the run begins with (a second stage).
     """
 
     network: str = "arty-cifar10"
@@ -46,6 +48,7 @@ class Recipe:
     jpeg: float = 0.5
     surrogate: str = "s3nn"
     carry_from: float = 0.8
+    start: str = ""
     seed: int = 1
 
 
@@ -97,7 +100,7 @@ class Trainer:
         self.spec = NetworkSpec.load(recipe.network)
         self.data = load(recipe.dataset, data_root)
         self.net = SpikingNetwork(self.spec, recipe.surrogate)
-        self.net.to(self.device, memory_format=torch.channels_last)
+        self.net.to(self.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (stubs lack it)
         self.optimizer = torch.optim.AdamW(self.net.parameters(), recipe.rate, weight_decay=recipe.weight_decay)
         self.train_count = len(self.data.train_images) - VALIDATION
         self.steps = self.train_count // recipe.batch
@@ -109,6 +112,9 @@ class Trainer:
             cycle_momentum=False,
         )
         self.epoch, self.seconds = 0, 0.0
+        self.earlier = []  # recipes of the stages before this one
+        if recipe.start:
+            self.begin_with(Path(recipe.start))
         if resume:
             self.restore()
         elif (self.folder / "checkpoint.pt").exists():
@@ -116,11 +122,29 @@ class Trainer:
                 f"{self.folder} holds an unfinished run; add --resume to continue it or name another --out"
             )
 
+    def read(self, path):
+        """A checkpoint's contents (no pickled code is run)."""
+        try:
+            return torch.load(path, weights_only=True, map_location=self.device)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"cannot read the checkpoint {path} ({reason}); name another or train anew") from None
+
+    def begin_with(self, path):
+        """Take over the weights of an earlier stage's checkpoint."""
+        state = self.read(path)
+        try:
+            self.net.load_state_dict(state["net"])
+        except RuntimeError:
+            raise ModelError(f"{path} belongs to another network; name a checkpoint of {self.spec.name}") from None
+        self.seconds = state["seconds"]
+        self.earlier = [*state.get("earlier", []), state["recipe"]]
+
     def restore(self):
         path = self.folder / "checkpoint.pt"
         if not path.exists():
             return
-        state = torch.load(path, weights_only=True, map_location=self.device)
+        state = self.read(path)
         if state["recipe"] != asdict(self.recipe):
             raise ModelError(f"{path} was written by another recipe; give the same options or name another --out")
         self.net.load_state_dict(state["net"])
@@ -131,6 +155,7 @@ class Trainer:
     def save(self):
         state = {
             "recipe": asdict(self.recipe),
+            "earlier": self.earlier,
             "net": self.net.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
@@ -203,13 +228,14 @@ class Trainer:
                 "seconds": round(self.seconds),
             }
             entry["validation"] = accuracy(model, held, data.train_labels[self.train_count :])
-            entry["gains"] = [round(layer.gain.item(), 3) for layer in self.net.layers if layer.gain is not None]
+            entry["gains"] = [round(gain, 3) for gain in self.net.gains()]
             with open(self.folder / "log.jsonl", "a") as log:
                 log.write(json.dumps(entry) + "\n")
             self.save()
         model = self.exported()
         model.card = {
             "recipe": asdict(recipe),
+            "earlier_stages": self.earlier,
             "minutes": round(self.seconds / 60, 1),
             "device": self.device,
             "validation": accuracy(model, held, data.train_labels[self.train_count :]),

@@ -11,7 +11,7 @@ from onespike.compiler import compile
 from onespike.contract.config import preset
 from onespike.contract.program import Program
 from onespike.errors import DataError
-from onespike.golden import decide, run, spike_words
+from onespike.golden import decide, run, run_traced, spike_words
 from onespike.golden.layers import exact_product
 from onespike.images import patch
 from onespike.model.integer import IntegerNetwork
@@ -47,7 +47,7 @@ def test_equals_plain_python():
 def test_trace_holds_every_layer(rng):
     model, images = draw(8, TINY)
     program = compile(model, TINY).program
-    scores, trace = run(program, patch(images, model.spec.patch), keep=True)
+    scores, trace = run_traced(program, patch(images, model.spec.patch))
     assert len(trace.levels) == len(trace.potentials) == len(model.spec.layers)
     for (spec, _, _, side, _), levels, potentials in zip(
         model.spec.geometry(), trace.levels, trace.potentials, strict=True

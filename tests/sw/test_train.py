@@ -1,5 +1,6 @@
 """Training on a handful of random images: it learns them, resumes exactly, refuses what it must."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -76,6 +77,20 @@ def test_resumes_where_it_was_cut_off(small, tmp_path):
         assert np.array_equal(one.weight, two.weight) and np.array_equal(one.scale, two.scale)
     with pytest.raises(ModelError, match="written by another recipe"):
         Trainer(Recipe(network=small.network, epochs=9), tmp_path / "cut", resume=True)
+
+
+def test_a_second_stage_begins_with_the_first(small, tmp_path):
+    first = Trainer(small, tmp_path / "first")
+    first.run()
+    path = tmp_path / "first" / "checkpoint.pt"
+    recipe = dataclasses.replace(small, start=str(path), epochs=1, rate=1e-9, carry_from=0.0)
+    second = Trainer(recipe, tmp_path / "second").run()
+    assert second.card["test"] == 100 and second.card["earlier_stages"][0]["epochs"] == 6
+    for one, two in zip(first.exported().layers, second.layers, strict=True):
+        assert np.array_equal(one.weight, two.weight)
+    for bad in (tmp_path / "absent.pt", tmp_path / "first" / "log.jsonl"):
+        with pytest.raises(ModelError, match="cannot read the checkpoint"):
+            Trainer(dataclasses.replace(recipe, start=str(bad)), tmp_path / "third")
 
 
 def test_divergence_is_named(small, tmp_path):

@@ -9,11 +9,13 @@ the firing threshold 0.5 is TH (paper A, Eq. 1-3; integer form: Omega as a sum o
 with theta = 0.5).
 """
 
+from typing import Any
+
 import numpy as np
 from amaranth.hdl import Mux, Value
 
 
-def where(condition, yes, no):
+def where(condition, yes, no) -> Any:
     """``yes`` where ``condition`` holds, else ``no``; on ints, arrays or Amaranth values."""
     if isinstance(condition, Value):
         return Mux(condition, yes, no)

@@ -25,7 +25,7 @@ def contract_markdown():
         lines += [
             f"## {record.__name__} ({Shape.cast(layout).width} bits)",
             "",
-            record.__doc__.strip().split("\n\n")[0],
+            (record.__doc__ or "").strip().split("\n\n")[0],
             "",
         ]
         lines += ["| bits | field | shape |", "| --- | --- | --- |"]

@@ -102,7 +102,10 @@ def _cifar(root):
             )
     else:
         download(CIFAR_URL, cache / "cifar-10-binary.tar.gz", CIFAR_ARCHIVES["cifar-10-binary.tar.gz"])
-    return _cifar_in(cache)
+    found = _cifar_in(cache)
+    if found is None:
+        raise DataError(f"no CIFAR-10 in {cache} after unpacking; put cifar-10-batches-bin there")
+    return found
 
 
 def _cifar_in(folder):
@@ -117,10 +120,15 @@ def _cifar_in(folder):
                 raise DataError(f"{path} does not have the official md5 {official}: it is damaged; fetch it again")
             layout = "cifar-10-batches-bin" if "binary" in archive else "cifar-10-batches-py"
             with tarfile.open(path) as tar:
-                return _read_cifar(
-                    layout, lambda name, tar=tar, layout=layout: tar.extractfile(f"{layout}/{name}").read(), True
-                )
+                return _read_cifar(layout, lambda name, tar=tar, layout=layout: _member(tar, f"{layout}/{name}"), True)
     return None
+
+
+def _member(tar, name):
+    file = tar.extractfile(name)
+    if file is None:
+        raise KeyError(name)
+    return file.read()
 
 
 def _read_cifar(layout, read, exact):

@@ -1,6 +1,7 @@
 """A whole program in exact integers: the reference for every simulation and board."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -26,32 +27,35 @@ def base_of(source):
     return source["top"] - (source["planes"] - 1) * source["plane_step"]
 
 
-def run(program, pixels, keep=False):
-    """Scores int64 (n, classes) of patched pixels uint8 (n, C, H, W); with ``keep``: (scores, Trace).
+def run(program, pixels):
+    """Scores int64 (n, classes) of patched pixels uint8 (n, C, H, W).
 
     Raises ``DataError`` where the pixels do not fit the program.
     """
+    return np.concatenate([_run_batch(program, batch, None) for batch in _batches(pixels)])
+
+
+def run_traced(program, pixels):
+    """(scores, ``Trace``): ``run``, and everything the layers held."""
     scores, traces = [], []
-    for start in range(0, max(1, len(pixels)), BATCH):
-        trace = Trace() if keep else None
-        scores.append(_run_batch(program, pixels[start : start + BATCH], trace))
-        traces.append(trace)
-    scores = np.concatenate(scores)
-    if not keep:
-        return scores
-    whole = Trace(
-        [np.concatenate(parts) for parts in zip(*(t.levels for t in traces), strict=True)],
-        [
-            [np.concatenate(parts) for parts in zip(*windows, strict=True)]
-            for windows in zip(*(t.potentials for t in traces), strict=True)
-        ],
-    )
-    return scores, whole
+    for batch in _batches(pixels):
+        traces.append(Trace())
+        scores.append(_run_batch(program, batch, traces[-1]))
+    levels = [np.concatenate(parts) for parts in zip(*(t.levels for t in traces), strict=True)]
+    potentials = [
+        [np.concatenate(parts) for parts in zip(*windows, strict=True)]
+        for windows in zip(*(t.potentials for t in traces), strict=True)
+    ]
+    return np.concatenate(scores), Trace(levels, potentials)
+
+
+def _batches(pixels):
+    return [pixels[start : start + BATCH] for start in range(0, max(1, len(pixels)), BATCH)]
 
 
 def _run_batch(program, pixels, trace):
-    maps = {program.image_base: encode(program, pixels)}
-    potentials = None
+    maps: dict = {program.image_base: encode(program, pixels)}
+    potentials: Any = None
     for layer in program.layers:
         if layer["op"] is Op.SCORE:
             return score(program, layer, *maps[base_of(layer["main"])])

@@ -182,6 +182,10 @@ class SpikingNetwork(nn.Module):
         for layer in self.layers:
             layer.carrying = on
 
+    def gains(self):
+        """The learnt gain of every Omega layer."""
+        return [layer.gain.item() for layer in self.layers if layer.gain is not None]
+
     def export(self):
         """The integers of the trained network as a ``QuantisedModel``."""
         weight, bias = self.classifier.export()
