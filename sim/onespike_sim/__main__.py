@@ -4,14 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from onespike.cli import guarded, model_path, write_report
 from onespike.compiler import compile
 from onespike.contract.config import preset
 from onespike.data import load
 from onespike.errors import DataError, MismatchError
-from onespike.golden import decide
+from onespike.golden import decide, effective_sop
 from onespike.images import patch, procedural
 from onespike.quantised import QuantisedModel
 
@@ -32,33 +30,6 @@ def _images(model, args):
     )
 
 
-def effective_sop(program, model, levels):
-    """Gated adds whose spike is 1, per image (float): weights times spikes, padding excluded."""
-    total = 0.0
-    sources = [None, *levels]
-    for (layer, _, _, _, skip), described in zip(model.spec.geometry(), program.layers, strict=False):
-        index = program.layers.index(described)
-        if index:
-            total += layer.channels * _uses(sources[index], layer.kernel, layer.stride)
-        if skip is not None:
-            stride = sources[skip + 1].shape[-1] // described["side"]
-            total += layer.channels * _uses(sources[skip + 1], 1, stride)
-    return total + program.classes * _uses(sources[-1], 1, 1)
-
-
-def _uses(levels, kernel, stride):
-    """How often the set bits of ``levels`` (n, c, side, side) meet a kernel tap, per image."""
-    bits = sum((levels >> plane & 1) for plane in range(3)).sum(1).astype(np.int64)
-    if kernel == 1:
-        return bits[:, ::stride, ::stride].sum() / len(bits)
-    side = bits.shape[-1]
-    reach = np.zeros(side, np.int64)
-    for tap in (-1, 0, 1):
-        seen = np.arange(0, side, stride) + tap
-        np.add.at(reach, seen[(seen >= 0) & (seen < side)], 1)
-    return (bits * reach[:, None] * reach[None, :]).sum() / len(bits)
-
-
 def run(args):
     """Real images through the core; every bit compared."""
     model = QuantisedModel.load(model_path(args.model))
@@ -70,7 +41,8 @@ def run(args):
         f"{len(images)} images ({what}) on {config.name}, {report.peak_sop} SOP/cycle; building the simulation ...",
         flush=True,
     )
-    verdict = compare(program, patch(images, model.spec.patch), stall=args.stall, seed=args.seed, name="run")
+    pixels = patch(images, model.spec.patch)
+    verdict = compare(program, pixels, stall=args.stall, seed=args.seed, name="run")
     simulated = verdict.run
     predictions = decide(simulated.scores)
     names = model.spec.labels or [str(c) for c in range(program.classes)]
@@ -89,7 +61,7 @@ def run(args):
         "predicted_cycles_per_image": report.cycles,
         "utilisation": report.dense_sop / (cycles * report.peak_sop),
         "dense_sop_per_image": report.dense_sop,
-        "effective_sop_per_image": _stem_effective(model, images) + effective_sop(program, model, verdict.levels),
+        "effective_sop_per_image": effective_sop(program, pixels, verdict.trace),
         "peak_sop_per_cycle": report.peak_sop,
         "frames_per_second": config.clock_mhz * 1e6 / cycles,
         "clock_mhz": config.clock_mhz,
@@ -101,7 +73,7 @@ def run(args):
                 "predicted_cycles": row.cycles,
                 "dense_sop": row.dense_sop,
                 "mismatched_bits": int(verdict.layer_mismatched[:, i].sum()),
-                "spike_rate": None if i == len(verdict.levels) else float((verdict.levels[i] > 0).mean()),
+                "spike_rate": None if i == len(verdict.trace.levels) else float((verdict.trace.levels[i] > 0).mean()),
             }
             for i, row in enumerate(report.layers)
         ],
@@ -124,19 +96,6 @@ def run(args):
         raise MismatchError(
             f"core and golden model differ in {result['mismatched_bits']} bits; see {Path('build/sim')}"
         )
-
-
-def _stem_effective(model, images):
-    """Effective SOP of the first layer: set bits of the pixels that meet a tap."""
-    first = model.spec.layers[0]
-    bits = np.bitwise_count(patch(images, model.spec.patch)).astype(np.int64)
-    # Bits set per pixel stand for planes of one: count each as that many level-1 spikes.
-    side = bits.shape[-1]
-    reach = np.zeros(side, np.int64)
-    for tap in range(-(first.kernel // 2), first.kernel // 2 + 1):
-        seen = np.arange(0, side, first.stride) + tap
-        np.add.at(reach, seen[(seen >= 0) & (seen < side)], 1)
-    return first.channels * float((bits.sum(1) * reach[:, None] * reach[None, :]).sum()) / len(images)
 
 
 def run_fuzz(args):

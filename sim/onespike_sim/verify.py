@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from onespike.compiler import compile
-from onespike.golden import run_traced, spike_words
+from onespike.golden import Trace, run_traced, spike_words
 from onespike.images import patch
 from onespike.random_networks import draw
 
@@ -18,13 +18,13 @@ WORST = 2**31
 @dataclass
 class Verdict:
     """``mismatched`` bits (n,) per image over all layers and scores; ``layer_mismatched`` (n, layers);
-    ``spikes`` (layers,) total level sum of each layer's input per image, for effective SOP."""
+    ``trace`` what the golden model's layers held."""
 
     run: CoreRun
     scores: np.ndarray
     mismatched: np.ndarray
     layer_mismatched: np.ndarray
-    levels: list
+    trace: Trace
 
 
 def compare(program, images, **options):
@@ -46,7 +46,7 @@ def compare(program, images, **options):
             wrong[image, index] = _ones(((written[address] ^ words) | ~lanes[address]) & masks)
         differ = (run.scores[image] ^ scores[image]) & (2 * WORST - 1)
         wrong[image, -1] = _ones(differ)
-    return Verdict(run, scores, wrong.sum(1), wrong, trace.levels)
+    return Verdict(run, scores, wrong.sum(1), wrong, trace)
 
 
 def _ones(values):

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from .errors import DataError, MismatchError, OnespikeError
+from .errors import MismatchError, OnespikeError
 
 MODELS = Path(__file__).parent / "networks"
 REPORTS = Path("build/reports")
@@ -70,11 +70,8 @@ def _golden(args):
     model = QuantisedModel.load(model_path(args.model))
     program = compile(model, preset(args.config)).program
     data = load(args.dataset, args.data)
+    data.require(model.spec.image, model.spec.classes)
     images, labels = patch(data.test_images, model.spec.patch), data.test_labels
-    if labels.max() >= program.classes:
-        raise DataError(
-            f"{data.name} has labels up to {labels.max()}, the model {program.classes} classes; use its data set"
-        )
     start = time.perf_counter()
     scores = run(program, images)
     speed = len(images) / (time.perf_counter() - start)
@@ -125,6 +122,7 @@ def _parser():
         train.add_argument(f"--{name}", type=float)
     train.add_argument("--surrogate", choices=("rectangle", "triangle", "s3nn"))
     train.add_argument("--seed", type=int)
+    train.add_argument("--stop-after", type=int, help="epochs after which to end before the schedule does")
     train.add_argument("--start", help="checkpoint whose weights a second stage begins with")
     train.add_argument("--out", default="build/train/arty-cifar10", help="folder of the run")
     train.add_argument("--resume", action="store_true", help="continue the run in --out")

@@ -33,8 +33,9 @@ class Recipe:
     ``rate`` is the peak of a one-cycle schedule; ``jpeg`` the share of training images taken from a
     JPEG-75 copy of the set (the test pixels at hand went through one such generation); ``carry_from``
     the share of the epochs after which the windows' carries are switched on (a step without them
-    takes half the time, and their learnt gains start small anyway); ``start`` a checkpoint whose
-    weights the run begins with (a second stage).
+    takes half the time, and their learnt gains start small anyway); ``stop_after``
+    ends the run before its schedule does (0: never), for a second stage that begins with the weights of
+    the checkpoint ``start``.
     """
 
     network: str = "arty-cifar10"
@@ -48,6 +49,7 @@ class Recipe:
     jpeg: float = 0.5
     surrogate: str = "s3nn"
     carry_from: float = 0.8
+    stop_after: int = 0
     start: str = ""
     seed: int = 1
 
@@ -99,6 +101,7 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.spec = NetworkSpec.load(recipe.network)
         self.data = load(recipe.dataset, data_root)
+        self.data.require(self.spec.image, self.spec.classes)
         self.net = SpikingNetwork(self.spec, recipe.surrogate)
         self.net.to(self.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (stubs lack it)
         self.optimizer = torch.optim.AdamW(self.net.parameters(), recipe.rate, weight_decay=recipe.weight_decay)
@@ -217,7 +220,7 @@ class Trainer:
         data, recipe = self.data, self.recipe
         sources = data.train_images, jpeg_copy(data.train_images) if recipe.jpeg else data.train_images
         held = patch(data.train_images[self.train_count :], self.spec.patch)
-        while self.epoch < recipe.epochs:
+        while self.epoch < (recipe.stop_after or recipe.epochs):
             loss, train = self.run_epoch(sources)
             self.epoch += 1
             model = self.exported()

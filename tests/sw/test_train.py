@@ -8,7 +8,7 @@ import pytest
 
 import onespike.train as training
 from onespike.data import Dataset
-from onespike.errors import ModelError
+from onespike.errors import DataError, ModelError
 from onespike.quantised import QuantisedModel
 from onespike.train import Recipe, Trainer, augment, jpeg_copy
 
@@ -91,6 +91,12 @@ def test_a_second_stage_begins_with_the_first(small, tmp_path):
     for bad in (tmp_path / "absent.pt", tmp_path / "first" / "log.jsonl"):
         with pytest.raises(ModelError, match="cannot read the checkpoint"):
             Trainer(dataclasses.replace(recipe, start=str(bad)), tmp_path / "third")
+
+
+def test_images_that_do_not_match(small, tmp_path):
+    (tmp_path / "other.toml").write_text(NETWORK.replace("8, 8]", "16, 16]"))
+    with pytest.raises(DataError, match=r"the network takes \(3, 16, 16\)"):
+        Trainer(dataclasses.replace(small, network=str(tmp_path / "other.toml")), tmp_path / "run")
 
 
 def test_divergence_is_named(small, tmp_path):

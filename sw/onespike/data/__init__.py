@@ -55,6 +55,16 @@ class Dataset:
     test_labels: np.ndarray
     test_pixels: str
 
+    def require(self, image, classes):
+        """Raise ``DataError`` unless images have shape ``image`` and labels stay below ``classes``."""
+        if self.test_images.shape[1:] != tuple(image):
+            raise DataError(
+                f"{self.name} has images {self.test_images.shape[1:]}, the network takes {tuple(image)}; use its data set"
+            )
+        top = int(max(self.train_labels.max(initial=0), self.test_labels.max(initial=0)))
+        if top >= classes:
+            raise DataError(f"{self.name} has labels up to {top}, the network {classes} classes; use its data set")
+
 
 def cache_folder():
     """Where downloads and unpacked archives go."""

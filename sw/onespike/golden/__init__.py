@@ -1,6 +1,7 @@
 """The golden model: NumPy, integers only, runs a compiled program."""
 
+from .activity import effective_sop
 from .classifier import decide
 from .network import Trace, run, run_traced, spike_words
 
-__all__ = ["Trace", "decide", "run", "run_traced", "spike_words"]
+__all__ = ["Trace", "decide", "effective_sop", "run", "run_traced", "spike_words"]

@@ -1,0 +1,40 @@
+"""Effective SOP: counted by hand where that is possible, bounded by dense SOP everywhere."""
+
+import numpy as np
+
+from onespike.compiler import compile
+from onespike.contract.config import preset
+from onespike.golden import effective_sop, run_traced
+from onespike.images import patch
+from onespike.network import LayerSpec
+
+from .test_compiler import model_of
+
+TINY = preset("tiny")
+
+
+def test_worked_by_hand():
+    """One white pixel in the corner of an 8x8 image, all weights 1: 3x3 to 4 channels, classifier."""
+    model = model_of(LayerSpec("a", 4))
+    model.layers[0].bias[:] = -2000  # silent
+    pixels = np.zeros((1, 1, 8, 8), np.uint8)
+    pixels[0, 0, 0, 0] = 255
+    program = compile(model, TINY).program
+    _, trace = run_traced(program, pixels)
+    # Eight planes of one pixel that four 3x3 kernels reach, four channels each.
+    assert effective_sop(program, pixels, trace) == 8 * 4 * 4
+    model.layers[0].bias[:] = 2000  # every neuron fires: the classifier adds everything
+    program = compile(model, TINY).program
+    _, trace = run_traced(program, pixels)
+    assert effective_sop(program, pixels, trace) == 8 * 4 * 4 + 3 * 4 * 64
+
+
+def test_never_beyond_dense_sop():
+    from onespike.random_networks import draw
+
+    for seed in range(60):
+        model, images = draw(seed, TINY)
+        compiled = compile(model, TINY)
+        pixels = patch(np.full_like(images, 255), model.spec.patch)
+        _, trace = run_traced(compiled.program, pixels)
+        assert 0 < effective_sop(compiled.program, pixels, trace) <= compiled.report.dense_sop, f"seed {seed}"
