@@ -121,6 +121,7 @@ def _parser():
     for name in ("smoothing", "jpeg", "carry-from"):
         train.add_argument(f"--{name}", type=float)
     train.add_argument("--surrogate", choices=("rectangle", "triangle", "s3nn"))
+    train.add_argument("--shift", type=int, help="pixels by which images are moved at most")
     train.add_argument("--seed", type=int)
     train.add_argument("--stop-after", type=int, help="epochs after which to end before the schedule does")
     train.add_argument("--start", help="checkpoint whose weights a second stage begins with")

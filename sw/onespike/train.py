@@ -30,7 +30,8 @@ VALIDATION = 2000
 class Recipe:
     """What a run depends on; stored in the checkpoint and in the model card.
 
-    ``rate`` is the peak of a one-cycle schedule; ``jpeg`` the share of training images taken from a
+    ``rate`` is the peak of a one-cycle schedule; ``shift`` the pixels by which training
+    images are moved at most; ``jpeg`` the share of training images taken from a
     JPEG-75 copy of the set (the test pixels at hand went through one such generation); ``carry_from``
     the share of the epochs after which the windows' carries are switched on (a step without them
     takes half the time, and their learnt gains start small anyway); ``stop_after``
@@ -46,6 +47,7 @@ class Recipe:
     warm_up: float = 0.1
     weight_decay: float = 0.0
     smoothing: float = 0.1
+    shift: int = 4
     jpeg: float = 0.5
     surrogate: str = "s3nn"
     carry_from: float = 0.8
@@ -68,7 +70,7 @@ def jpeg_copy(images, quality=75):
     return out
 
 
-def augment(images, rng, pad=4):
+def augment(images, rng, pad):
     """Random shift by up to ``pad`` pixels (edges filled with black) and mirror; uint8 (n, C, H, W)."""
     n, c, h, w = images.shape
     padded = np.zeros((n, c, h + 2 * pad, w + 2 * pad), np.uint8)
@@ -187,7 +189,7 @@ class Trainer:
             taken = np.where(
                 (rng.random(len(index)) < recipe.jpeg)[:, None, None, None], sources[1][index], sources[0][index]
             )
-            x = torch.from_numpy(patch(augment(taken, rng), self.spec.patch))
+            x = torch.from_numpy(patch(augment(taken, rng, recipe.shift), self.spec.patch))
             x = x.to(self.device).float().contiguous(memory_format=torch.channels_last)
             y = torch.from_numpy(labels[index]).to(self.device)
             with torch.autocast(self.device, torch.bfloat16):
