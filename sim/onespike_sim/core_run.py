@@ -67,7 +67,13 @@ def run_core(config, words, images, classes, layers, *, stall=0, seed=1, name="r
     """
     built, folder = build_core(config)
     test_dir = folder / "runs" / name
-    test_dir.mkdir(parents=True, exist_ok=True)
+    with runner.locked(test_dir):
+        seconds, log = _simulate(built, folder, test_dir, words, images, classes, stall, seed, limit)
+    return _read(log, config, len(images), classes, layers, seconds)
+
+
+def _simulate(built, folder, test_dir, words, images, classes, stall, seed, limit):
+    """(Seconds of wall clock, log int64 (lines, 6)) of one run."""
     files = {key: test_dir / f"{key}.bin" for key in ("program", "pixels", "log")}
     files["program"].write_bytes(np.asarray(words).astype("<u4").tobytes())
     files["pixels"].write_bytes(np.ascontiguousarray(images.transpose(0, 2, 3, 1)).tobytes())
@@ -79,10 +85,16 @@ def run_core(config, words, images, classes, layers, *, stall=0, seed=1, name="r
     plusargs = [f"+{key}={value}" for key, value in (files | numbers).items()]
     seconds = test_dir / "seconds.txt"
     runner.run(
-        built, folder, "harness", "onespike_sim.harness.finish", name, plusargs, {"ONESPIKE_SECONDS": str(seconds)}
+        built,
+        folder,
+        "harness",
+        "onespike_sim.harness.finish",
+        test_dir,
+        plusargs,
+        {"ONESPIKE_SECONDS": str(seconds)},
+        replay=f"stall {stall}, seed {seed}",
     )
-    log = np.array(files["log"].read_text().split(), np.int64).reshape(-1, 6)
-    return _read(log, config, len(images), classes, layers, float(seconds.read_text()))
+    return float(seconds.read_text()), np.array(files["log"].read_text().split(), np.int64).reshape(-1, 6)
 
 
 def _read(log, config, images, classes, layers, seconds):

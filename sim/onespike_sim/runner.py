@@ -47,11 +47,15 @@ def write_if_changed(path, text):
     """Write ``text`` unless the file holds it already, so that nothing is rebuilt for nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists() or path.read_text() != text:
-        path.write_text(text)
+        # Renamed into place: another process may be reading it for its own build.
+        temporary = path.with_name(f"{path.name}.{os.getpid()}")
+        temporary.write_text(text)
+        os.replace(temporary, path)
 
 
 @contextmanager
-def _locked(folder):
+def locked(folder):
+    """Make ``folder`` and keep it to this process; not to be nested for the same folder."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -84,7 +88,7 @@ def build(name, sources, top, ports, parameters=None, args=()):
     control = folder / "ports.vlt"
     lines = ["`verilator_config", *(f'public_flat_rw -module "{top}" -var "{port}"' for port in ports)]
     runner = get_runner("verilator")
-    with _locked(folder), _tool_environment():
+    with locked(folder), _tool_environment():
         write_if_changed(control, "\n".join(lines) + "\n")
         content = repr((args, parameters)) + "".join(Path(path).read_text() for path in (*sources, control))
         digest = hashlib.sha256(content.encode()).hexdigest()
@@ -108,10 +112,14 @@ def build(name, sources, top, ports, parameters=None, args=()):
     return runner, folder
 
 
-def run(runner, folder, top, test_module, run_name, plusargs=(), environment=None):
-    """Run a cocotb module; raises ``SimulationError`` unless at least one test ran and all passed."""
-    test_dir = folder / "runs" / run_name
-    test_dir.mkdir(parents=True, exist_ok=True)
+def run(runner, folder, top, test_module, test_dir, plusargs=(), environment=None, replay=None):
+    """Run a cocotb module in ``test_dir``, which the caller has locked; returns the number of tests.
+
+    Raises ``SimulationError`` unless at least one test ran and all passed; ``replay`` tells how to see
+    a failure again where the run's seed is not all it takes.
+    """
+    replay = replay or f"ONESPIKE_SEED={seed()} replays it"
+    stopped = None
     results, log = test_dir / "results.xml", test_dir / "log.txt"
     results.unlink(missing_ok=True)
     with _tool_environment():
@@ -128,13 +136,31 @@ def run(runner, folder, top, test_module, run_name, plusargs=(), environment=Non
                 log_file=log,
             )
         except (RuntimeError, SystemExit) as error:
-            raise SimulationError(f"{run_name}: the simulator stopped ({error}); see {log}") from None
-    cases = list(ElementTree.parse(results).iter("testcase")) if results.exists() else []
-    failed = [case.get("name") for case in cases if case.find("failure") is not None or case.find("error") is not None]
-    if not cases or failed:
-        what = f"failed {', '.join(map(str, failed))}" if cases else "ran no test"
-        raise SimulationError(f"{run_name} {what}; seed {seed()} (ONESPIKE_SEED={seed()} replays it), see {log}")
-    return len(cases)
+            stopped = error  # under pytest also after a failed test, which the results name
+    ran, failed = _results(results)
+    if failed:
+        what = f"failed {'; '.join(failed)}"
+    elif stopped is not None and ran:
+        what = f"stopped early ({stopped})"
+    else:
+        what = None if ran else "ran no test"
+    if what:
+        raise SimulationError(f"{test_dir.name} {what} ({replay}, see {log})")
+    return ran
+
+
+def _results(path):
+    """(Number of tests that ran, name and reason of each that failed) of a results file, if it is whole."""
+    try:
+        cases = [case for case in ElementTree.parse(path).iter("testcase") if case.find("skipped") is None]
+    except (FileNotFoundError, ElementTree.ParseError):
+        return 0, []
+    failed = []
+    for case in cases:
+        for problem in (*case.iter("failure"), *case.iter("error")):
+            reason = (problem.get("message") or problem.get("type") or "no reason given").splitlines()[0]
+            failed.append(f"{case.get('name')}: {reason}")
+    return len(cases), failed
 
 
 def simulate(component, test_module, name, environment=None):
@@ -143,4 +169,6 @@ def simulate(component, test_module, name, environment=None):
     source = ROOT / name / "top.v"
     write_if_changed(source, text)
     runner, folder = build(name, [source], "top", ports)
-    return run(runner, folder, "top", test_module, test_module.rsplit(".", 1)[-1], environment=environment)
+    test_dir = folder / "runs" / test_module.rsplit(".", 1)[-1]
+    with locked(test_dir):
+        return run(runner, folder, "top", test_module, test_dir, environment=environment)

@@ -7,7 +7,7 @@ import cocotb
 from amaranth.hdl import Shape
 from amaranth.lib import data
 from cocotb.clock import Clock
-from cocotb.triggers import ReadOnly, RisingEdge
+from cocotb.triggers import ReadOnly, RisingEdge, Timer
 
 from onespike.contract.config import preset
 
@@ -22,13 +22,25 @@ def rng(name):
     return random.Random(f"{os.environ['ONESPIKE_SEED']}:{name}")
 
 
-async def start(dut):
-    """Start the clock and reset the unit."""
-    cocotb.start_soon(Clock(dut.clk, 2, unit="ns", impl="gpi").start())
+LIMIT = 1_000_000
+"""Cycles after which a unit's test fails; the longest takes a twentieth of that."""
+PERIOD = 2
+"""Nanoseconds of a clock cycle."""
+
+
+async def start(dut, limit=LIMIT):
+    """Start the clock and reset the unit; the test fails if it is still running after ``limit`` cycles."""
+    cocotb.start_soon(Clock(dut.clk, PERIOD, unit="ns", impl="gpi").start())
+    cocotb.start_soon(_watch(limit))
     dut.rst.value = 1
     await RisingEdge(dut.clk)
     await RisingEdge(dut.clk)
     dut.rst.value = 0
+
+
+async def _watch(limit):
+    await Timer(limit * PERIOD, unit="ns")
+    raise AssertionError(f"the test hangs: it still runs after {limit} cycles")
 
 
 def pack(shape, value):

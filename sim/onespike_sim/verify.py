@@ -58,14 +58,11 @@ def fuzz(config, seeds, *, stall=25, report=None):
     failed = []
     for seed in seeds:
         model, images = draw(seed, config)
-        program = compile(model, config).program
-        verdict = compare(
-            program,
-            patch(images, model.spec.patch),
-            stall=stall if seed % 2 else 0,
-            seed=seed + 1,
-            name=f"fuzz{seed % 8}",
-        )
+        pixels, options = patch(images, model.spec.patch), {"stall": stall if seed % 2 else 0, "seed": seed + 1}
+        try:
+            verdict = compare(compile(model, config).program, pixels, name=f"fuzz{seed % 8}", **options)
+        except SimulationError as error:
+            raise SimulationError(f"random network {seed}: {error}") from None
         if verdict.mismatched.any():
             failed.append(seed)
         if report:

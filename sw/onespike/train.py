@@ -93,6 +93,17 @@ def accuracy(model, images, labels, batch=500):
     return 100 * right / len(images)
 
 
+@torch.no_grad()
+def float_accuracy(net, images, labels, batch=500):
+    """The same of the float network: weights as trained, BatchNorm and potentials not rounded to integers."""
+    net.eval()
+    right = 0
+    for start in range(0, len(images), batch):
+        logits = net(torch.from_numpy(images[start : start + batch]).float())
+        right += int((logits.argmax(1).numpy() == labels[start : start + batch]).sum())
+    return 100 * right / len(images)
+
+
 class Trainer:
     """One training run in a folder: ``checkpoint.pt``, ``log.jsonl``, at the end ``model.npz``."""
 
@@ -238,13 +249,15 @@ class Trainer:
                 log.write(json.dumps(entry) + "\n")
             self.save()
         model = self.exported()
+        test = patch(data.test_images, self.spec.patch)
         model.card = {
             "recipe": asdict(recipe),
             "earlier_stages": self.earlier,
             "minutes": round(self.seconds / 60, 1),
             "device": self.device,
             "validation": accuracy(model, held, data.train_labels[self.train_count :]),
-            "test": accuracy(model, patch(data.test_images, self.spec.patch), data.test_labels),
+            "test": accuracy(model, test, data.test_labels),
+            "float_test": float_accuracy(self.net, test, data.test_labels),
             "test_pixels": data.test_pixels,
             "test_images": len(data.test_images),
         }

@@ -60,6 +60,10 @@ def test_damage_is_named(program):
         (changed(40, good[40] ^ 4), "checksum"),
         (sealed(changed(2, 123)), "compiled for core 0000007b"),
         (sealed(changed(isa.HEADER_WORDS + 1, 10**6)), "runs past the end"),
+        (sealed(changed(isa.HEADER_WORDS, 15)), "no known target"),
+        (sealed(changed(isa.HEADER_WORDS, isa.Target.TABLES.value)), "lacks section METADATA"),
+        (sealed(changed(isa.HEADER_WORDS + 2, 0)), "metadata is not readable"),
+        (sealed(changed(4, good[4] + 1)), "descriptors, the header says"),
     ]
     for words, reason in cases:
         with pytest.raises(ProgramError, match=reason):

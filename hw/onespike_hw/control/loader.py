@@ -109,6 +109,8 @@ class Loader(wiring.Component):
                         m.d.sync += self.status.eq(Status.READY)
                         with m.If(word != check.crc):
                             m.d.sync += self.status.eq(Status.BAD_CHECKSUM)
+                        with m.Elif(part != 0):  # half a section header before the checksum
+                            m.d.sync += self.status.eq(Status.BAD_SECTION)
                     with m.Elif(part == isa.SECTION_WORDS - 1):
                         m.d.sync += [part.eq(0), left.eq(incoming.count), entry.eq(incoming.start)]
                         with m.If(~(fits & inside)):
@@ -122,6 +124,8 @@ class Loader(wiring.Component):
                         m.next = "Section"
                     with m.If((section.target == Target.WEIGHTS) & (part != config.weight_program_words - 1)):
                         m.d.sync += part.eq(part + 1)
+                        with m.If(left == 1):  # the section ends inside a weight word
+                            m.d.sync += self.status.eq(Status.BAD_SECTION)
                     with m.Else():
                         m.d.sync += [part.eq(0), entry.eq(entry + 1)]
                         with m.Switch(section.target):

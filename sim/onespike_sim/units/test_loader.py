@@ -102,6 +102,18 @@ async def bad_images(dut):
             position += isa.SECTION_WORDS + head["count"]
 
     weights, head = section_of(isa.Target.WEIGHTS)
+    header = isa.unpack(isa.Header, isa.from_words(good[: isa.HEADER_WORDS]))
+
+    def image(body):
+        """An image with the right length and checksum around ``body``."""
+        opening = {**header, "words": isa.HEADER_WORDS + len(body) + 1}
+        words = isa.to_words(isa.pack(isa.Header, **opening), isa.HEADER_WORDS)
+        return sealed(np.array([*words, *body, 0], np.uint32))
+
+    def section(target, count):
+        head = isa.pack(isa.Section, target=target, start=0, count=count)
+        return [*isa.to_words(head, isa.SECTION_WORDS), *range(count)]
+
     start_beyond = pack(unsigned(32), isa.Target.WEIGHTS.value | cfg.weight_words << 4)
     damaged = good.copy()
     damaged[random.randrange(weights + 2, weights + head["count"])] ^= np.uint32(1 << random.randrange(32))
@@ -112,8 +124,16 @@ async def bad_images(dut):
         (changed(isa.HEADER_WORDS, 0xF), Status.BAD_SECTION),
         (changed(weights, start_beyond), Status.BAD_SECTION),
         (changed(weights + 1, len(good)), Status.BAD_SECTION),
+        (image([*section(isa.Target.METADATA, 3), 0]), Status.BAD_SECTION),
         (damaged, Status.BAD_CHECKSUM),
     ]
+    if isa.Target.PARAMETERS.value % cfg.weight_program_words:
+        # Half a weight word. Were the next section read one word late, its first word would be a count that
+        # reaches just to the checksum.
+        half = section(isa.Target.WEIGHTS, isa.Target.PARAMETERS.value)
+        cases.append((image(half), Status.BAD_SECTION))
+        cases.append((image(half + section(isa.Target.TABLES, isa.Target.TABLES.value - 1)), Status.BAD_SECTION))
+    cases.append((image(section(isa.Target.WEIGHTS, 2 * cfg.weight_program_words)), Status.READY))
     for words, status in cases:
         await reset(dut)
         assert await load(dut, words, stall=0.1) is status

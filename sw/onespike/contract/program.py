@@ -139,9 +139,35 @@ class Program:
             )
         if zlib.crc32(words[:-1].astype("<u4").tobytes()) != words[-1]:
             raise ProgramError("the checksum of the program image is wrong: it was damaged; compile or copy it again")
+        sections = cls._sections(words)
+        try:
+            metadata = json.loads(sections[isa.Target.METADATA].astype("<u4").tobytes())
+            name = metadata.pop("config")
+        except (ValueError, KeyError, AttributeError):
+            raise ProgramError("the program image's metadata is not readable; compile it again") from None
+        config = config or PRESETS.get(name)
+        if config is None or header["fingerprint"] != fingerprint(config):
+            mine = f"{fingerprint(config):08x} ({config.name})" if config else "unknown"
+            theirs = f"{header['fingerprint']:08x} ({name})"
+            raise ProgramError(
+                f"the program image was compiled for core {theirs}, this core is {mine}; compile it for this core"
+            )
+        try:
+            return cls._assemble(config, header, sections, metadata)
+        except ValueError as error:
+            raise ProgramError(f"a section of the program image is malformed ({error}); compile it again") from None
+
+    @staticmethod
+    def _sections(words):
+        """Target -> words of every section; each target exactly once."""
         sections, position = {}, isa.HEADER_WORDS
         while position < len(words) - 1:
-            head = isa.unpack(isa.Section, isa.from_words(words[position : position + isa.SECTION_WORDS]))
+            try:
+                head = isa.unpack(isa.Section, isa.from_words(words[position : position + isa.SECTION_WORDS]))
+            except ValueError as error:
+                raise ProgramError(
+                    f"the program image has a section for no known target ({error}); compile it again"
+                ) from None
             position += isa.SECTION_WORDS
             if position + head["count"] > len(words) - 1:
                 raise ProgramError(
@@ -151,16 +177,15 @@ class Program:
             position += head["count"]
         if missing := set(isa.Target) - set(sections):
             raise ProgramError(f"the program image lacks section {min(m.name for m in missing)}; compile it again")
-        metadata = json.loads(sections[isa.Target.METADATA].astype("<u4").tobytes())
-        name = metadata.pop("config")
-        config = config or PRESETS.get(name)
-        if config is None or header["fingerprint"] != fingerprint(config):
-            mine = f"{fingerprint(config):08x} ({config.name})" if config else "unknown"
-            theirs = f"{header['fingerprint']:08x} ({name})"
-            raise ProgramError(
-                f"the program image was compiled for core {theirs}, this core is {mine}; compile it for this core"
-            )
+        return sections
+
+    @classmethod
+    def _assemble(cls, config, header, sections, metadata):
         raw = sections[isa.Target.LAYERS].reshape(-1, isa.LAYER_WORDS)
+        if len(raw) != header["layers"] or not 0 < len(raw) <= config.layers:
+            raise ValueError(
+                f"{len(raw)} descriptors, the header says {header['layers']}, the core holds {config.layers}"
+            )
         parameters = [isa.unpack(isa.Parameter, int(word)) for word in sections[isa.Target.PARAMETERS]]
         layers = [isa.unpack(isa.Layer, isa.from_words(row)) for row in raw]
         return cls(

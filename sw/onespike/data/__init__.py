@@ -96,16 +96,6 @@ class Dataset:
         if top >= classes:
             raise DataError(f"{self.name} has labels up to {top}, the network {classes} classes; use its data set")
 
-    def require(self, image, classes):
-        """Raise ``DataError`` unless images have shape ``image`` and labels stay below ``classes``."""
-        if self.test_images.shape[1:] != tuple(image):
-            raise DataError(
-                f"{self.name} has images {self.test_images.shape[1:]}, the network takes {tuple(image)}; use its data set"
-            )
-        top = int(max(self.train_labels.max(initial=0), self.test_labels.max(initial=0)))
-        if top >= classes:
-            raise DataError(f"{self.name} has labels up to {top}, the network {classes} classes; use its data set")
-
 
 def cache_folder():
     """Where downloads and unpacked archives go."""
@@ -127,7 +117,9 @@ def load(name, root=None):
     try:
         return _cifar(root) if name == "cifar10" else _idx_set(name, root)
     except OSError as error:
-        raise DataError(f"cannot read {error.filename or name} ({error.strerror or error}); make it readable or delete it") from None
+        raise DataError(
+            f"cannot read {error.filename or name} ({error.strerror or error}); make it readable or delete it"
+        ) from None
 
 
 def _folders(root):
@@ -236,7 +228,9 @@ def _idx_set(name, root):
         images = len(shape) == 3
         arrays.append(values[:, None] if images else checked_labels(values, path).astype(np.int64))
         if zlib.crc32(values.data) != crc:
-            raise DataError(f"{path} is not the official file of {name} (wrong crc32); put that one into a folder {name}")
+            raise DataError(
+                f"{path} is not the official file of {name} (wrong crc32); put that one into a folder {name}"
+            )
     return Dataset(name, *arrays, test_pixels="exact")
 
 

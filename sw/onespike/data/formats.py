@@ -32,8 +32,7 @@ class _Restricted(pickle.Unpickler):
     def find_class(self, module, name):
         if (module, name) not in self.ALLOWED:
             raise pickle.UnpicklingError(f"{module}.{name} has no place in a CIFAR-10 file")
-        # The files are older than NumPy 2, which moved this module.
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        return super().find_class(module, name)
 
 
 def cifar_python(raw, name, records):
