@@ -46,15 +46,21 @@ class Encoder(wiring.Component):
         m = Module()
         config, setup = self.config, self.setup
 
+        # A full word moves on as soon as the writer is free; its place takes the next byte in that cycle.
+        full, ends, taken = Signal(), Signal(), Signal()
+        m.d.comb += taken.eq(full & (~self.o.valid | ends))
+        with m.If(taken):
+            m.d.sync += full.eq(0)
+
         # Collect a word's bytes.
         pixels = Signal(data.ArrayLayout(PIXEL_BITS, config.lanes))
         lane, channel, position = Signal(range(config.lanes)), Signal(8), Signal(16)
         group_offset = Signal(16)
-        started, full, full_last = Signal(), Signal(), Signal()
+        started, full_last = Signal(), Signal()
         full_address = Signal(16)
         last_channel = channel == setup.image_channels - 1
         last_position = position == setup.image_pixels - 1
-        m.d.comb += self.i.ready.eq(~full & (self.enable | started))
+        m.d.comb += self.i.ready.eq((~full | taken) & (self.enable | started))
         with m.If(self.i.valid & self.i.ready):
             with m.If(lane == 0):
                 m.d.sync += pixels.eq(0)
@@ -76,18 +82,18 @@ class Encoder(wiring.Component):
         planes = Signal(data.ArrayLayout(PIXEL_BITS, config.lanes))
         address, plane, last = Signal(16), Signal(range(PIXEL_BITS)), Signal()
         m.d.comb += [
+            ends.eq(self.o.valid & self.o.ready & (plane == PIXEL_BITS - 1)),
             self.o.payload.address.eq(address),
             self.o.payload.mask.eq(-1),
             *(self.o.payload.word[n].eq(planes[n][0]) for n in range(config.lanes)),
         ]
-        ends = self.o.valid & self.o.ready & (plane == PIXEL_BITS - 1)
         m.d.sync += self.done.eq(ends & last)
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += [plane.eq(plane + 1), address.eq(address + setup.image_plane_step)]
             m.d.sync += [planes[n].eq(planes[n] >> 1) for n in range(config.lanes)]
         with m.If(ends):
             m.d.sync += self.o.valid.eq(0)
-        with m.If(full & (~self.o.valid | ends)):
-            m.d.sync += [planes.eq(pixels), address.eq(full_address), last.eq(full_last), full.eq(0)]
+        with m.If(taken):
+            m.d.sync += [planes.eq(pixels), address.eq(full_address), last.eq(full_last)]
             m.d.sync += [plane.eq(0), self.o.valid.eq(1)]
         return m

@@ -44,7 +44,7 @@ def test_register_file():
     assert simulate(RegisterFile(), "onespike_sim.units.test_regfile", "unit-regfile") >= 1
 
 
-@pytest.mark.parametrize("name", ["array", "condense"])
+@pytest.mark.parametrize("name", ["array", "condense", "encoder"])
 def test_unit_at_board_size(name):
     """Lanes equal to outputs, and the widths of the board."""
     config = "arty-a7-35t"

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 
 from ..contract.config import PIXEL_BITS, WINDOWS
-from ..contract.isa import HEADER_WORDS, LAYER_WORDS
+from ..contract.isa import LAYER_WORDS
 from .layout import chain_side, scan_frame
 
 # Cycles per position that the drain needs beside its channels, and per layer outside the array: the
@@ -162,4 +162,4 @@ def image_cycles(spec, config):
     """Cycles in which an image streams in: its bytes, or eight planes of every word."""
     channels, side, _ = spec.input_shape
     words = [min(config.lanes, channels - start) for start in range(0, channels, config.lanes)]
-    return side**2 * sum(max(count, PIXEL_BITS) for count in words) + HEADER_WORDS
+    return side**2 * sum(max(count, PIXEL_BITS) for count in words)
