@@ -3,9 +3,9 @@
 import numpy as np
 
 from ..contract.config import PIXEL_BITS, SCORE_BITS
-from ..contract.isa import Carry, Layer, Op, Windows, pack
+from ..contract.isa import Carry, Layer, Windows, pack
 from ..errors import LimitError
-from .layout import chain_side, scan_frame
+from .layout import chain_side
 
 
 def _refuse(where, what, value, limit, config, advice):
@@ -94,13 +94,3 @@ def check_score(weights, bias, top, positions):
     worst = int((np.abs(weights.astype(np.int64)).sum(1) * top * positions + np.abs(bias)).max())
     if worst >= 2 ** (SCORE_BITS - 1):
         raise LimitError(f"classifier: scores reach {worst}, a score has {SCORE_BITS} bits; use a smaller last map")
-
-
-def scan_positions(layer, side, config):
-    """Positions the array walks for a layer, four pixels each."""
-    return scan_frame(layer, side, config)[0] ** 2
-
-
-def is_score(layer):
-    """Whether a descriptor is the classifier's."""
-    return layer["op"] is Op.SCORE
