@@ -1,10 +1,10 @@
 """The core: program, pixels in; class scores out. The whole data path, connected in order."""
 
-from amaranth.hdl import Module, ResetInserter, Signal, signed, unsigned
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Module, Mux, ResetInserter, Signal, signed, unsigned
+from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from onespike.contract.config import PIXEL_BITS, SCORE_BITS
+from onespike.contract.config import ADMITTED, NEURON_CYCLES, PIXEL_BITS, SCORE_BITS
 from onespike.contract.isa import WORD_BITS, Op
 from onespike.contract.program import fingerprint
 from onespike.contract.regs import Status
@@ -14,11 +14,11 @@ from .control.loader import Loader
 from .control.regfile import RegisterBus, RegisterFile
 from .control.sequencer import Sequencer
 from .encoder import Encoder, image_setup
+from .engine import make_array
 from .engine.accumulators import Accumulators
 from .engine.condense import Condense
 from .engine.drain import Drain
 from .engine.neuron import NeuronUnit
-from .engine.tree import TreeArray
 from .engine.windows import WindowAddresses
 from .interfaces import spike_write
 from .memory.spikes import SpikeMemory
@@ -26,9 +26,21 @@ from .memory.weights import WeightMemory
 
 
 def trace_layout(config):
-    """What a simulation may watch: the running layer and every spike word the condenser writes."""
+    """What a simulation may watch: where array and neurons are, and every spike word that is written.
+
+    ``begins``: the array turns to layer ``index``; ``ends``: the neurons of ``chain_index`` are done;
+    ``beat``: the array takes the spikes of a position.
+    """
     return data.StructLayout(
-        {"layer": unsigned(8), "busy": unsigned(1), "write": unsigned(1), **spike_write(config).members}
+        {
+            "index": unsigned(8),
+            "begins": unsigned(1),
+            "beat": unsigned(1),
+            "chain_index": unsigned(8),
+            "ends": unsigned(1),
+            "write": unsigned(1),
+            **spike_write(config).members,
+        }
     )
 
 
@@ -43,7 +55,7 @@ class Core(wiring.Component):
     registers : the bus of ``RegisterFile``
     trace : Out, for simulation
 
-    An image is taken when a program runs and the image before has left its last layer.
+    The next image is taken while the layers run, from the moment its predecessor has left the first one.
     """
 
     def __init__(self, config):
@@ -64,12 +76,13 @@ class Core(wiring.Component):
         m.submodules.registers = registers = RegisterFile()
         loader = Loader(config)
         m.submodules.loader = ResetInserter(registers.reset)(loader)
-        m.submodules.encoder = encoder = Encoder(config)
+        encoder = Encoder(config)
+        m.submodules.encoder = ResetInserter(registers.reset)(encoder)
         m.submodules.sequencer = sequencer = Sequencer(config)
         m.submodules.windows = windows = WindowAddresses(config)
         m.submodules.spikes = spikes = SpikeMemory(config)
-        m.submodules.weights = weights = WeightMemory(config)
-        m.submodules.array = array = TreeArray(config)
+        m.submodules.array = array = make_array(config)
+        m.submodules.weights = weights = WeightMemory(config, array.order)
         m.submodules.accumulators = accumulators = Accumulators(config)
         m.submodules.drain = drain = Drain(config)
         m.submodules.neuron = neuron = NeuronUnit(config)
@@ -83,107 +96,110 @@ class Core(wiring.Component):
         wiring.connect(m, loader.parameter_write, drain.parameter_write)
         wiring.connect(m, loader.table_write, neuron.table_write)
 
-        # Image.
-        was_running, running = Signal(), Signal()
-        m.d.comb += running.eq(was_running | encoder.done)
+        # Image: it may be replaced when the neurons of the first layer are done.
+        arrived, reading = Signal(), Signal()
         with m.If(encoder.done):
-            m.d.sync += was_running.eq(1)
-        with m.If(sequencer.done):
-            m.d.sync += was_running.eq(0)
+            m.d.sync += arrived.eq(1)
+        with m.If(sequencer.image_taken):
+            m.d.sync += [arrived.eq(0), reading.eq(1)]
+        with m.If(sequencer.chain_ends & (sequencer.chain_index == 0)):
+            m.d.sync += reading.eq(0)
+        with m.If(registers.reset):
+            m.d.sync += arrived.eq(0)
         wiring.connect(m, wiring.flipped(self.pixels), encoder.i)
         m.d.comb += [
-            encoder.enable.eq((loader.status == Status.READY) & ~running),
+            encoder.enable.eq((loader.status == Status.READY) & ~encoder.done & ~arrived & ~reading),
             *(encoder.setup[name].eq(loader.header[name]) for name, _ in image_setup),
-            sequencer.start.eq(encoder.done),
+            sequencer.image.eq(arrived),
             sequencer.layers.eq(loader.header.layers),
         ]
 
         # Layer.
-        for unit in (windows, drain, neuron, condense):
-            m.d.comb += unit.layer.eq(sequencer.layer)
+        m.d.comb += windows.layer.eq(sequencer.layer)
+        for unit in (drain, neuron, condense):
+            m.d.comb += unit.layer.eq(sequencer.chain_layer)
         for unit in (drain, condense):
-            m.d.comb += unit.restart.eq(sequencer.restart)
+            m.d.comb += unit.restart.eq(sequencer.chain_begins)
         wiring.connect(m, sequencer.blocks, windows.i)
         wiring.connect(m, sequencer.weights, weights.i)
         wiring.connect(m, windows.o, spikes.i)
         wiring.connect(m, spikes.o, array.spikes)
         wiring.connect(m, weights.o, array.weights)
         wiring.connect(m, array.sums, accumulators.i)
-        m.d.comb += [
-            drain.tile_done.eq(accumulators.done),
-            accumulators.address.eq(drain.address),
-            drain.row.eq(accumulators.row),
-            sequencer.release.eq(drain.release),
-        ]
+        assert windows.latency + spikes.latency + 1 == ADMITTED, "a block would meet the weights of another"
+        m.d.comb += windows.admit.eq(array.admit)
+        m.d.comb += [drain.tile_done.eq(accumulators.done), sequencer.release.eq(drain.release)]
+        for slot in range(config.slots):
+            m.d.comb += [
+                accumulators.address[slot].eq(drain.address[slot]),
+                drain.rows[slot].eq(accumulators.rows[slot]),
+            ]
 
         # Neurons or scores.
-        scoring = sequencer.layer.op == Op.SCORE
+        scoring = sequencer.chain_layer.op == Op.SCORE
+        m.submodules.queue = queue = fifo.SyncFIFO(width=condense.i.payload.shape().size, depth=config.in_flight)
         m.d.comb += [
             neuron.i.payload.eq(drain.o.payload),
             classifier.i.payload.eq(drain.o.payload),
             neuron.i.valid.eq(drain.o.valid & ~scoring),
             classifier.i.valid.eq(drain.o.valid & scoring),
+            queue.w_en.eq(neuron.o.valid),
+            queue.w_data.eq(neuron.o.payload),
+            condense.i.valid.eq(queue.r_rdy),
+            condense.i.payload.eq(queue.r_data),
+            queue.r_en.eq(condense.i.ready),
+            drain.left.eq((queue.r_rdy & queue.r_en) | classifier.left),
         ]
-        with m.If(scoring):
-            m.d.comb += drain.o.ready.eq(classifier.i.ready)
-        with m.Else():
-            m.d.comb += drain.o.ready.eq(neuron.i.ready)
-        wiring.connect(m, neuron.o, condense.i)
-        neuron_taken = condense.i.valid & condense.i.ready
-        score_taken = classifier.i.valid & classifier.i.ready
-        m.d.comb += [
-            drain.potentials.valid.eq(neuron_taken & sequencer.layer.store),
-            drain.potentials.payload.eq(neuron.o.payload.potentials),
-            sequencer.group_done.eq(
-                (neuron_taken & neuron.o.payload.group_end) | (score_taken & drain.o.payload.group_end)
-            ),
-            sequencer.idle.eq(condense.idle),
-        ]
+        # Three more cycles: into the queue, out of it, and for the drain to decide.
+        assert drain.latency + neuron.latency + 3 <= NEURON_CYCLES, "positions would follow one another with a pause"
+        wiring.connect(m, neuron.potentials, drain.potentials)
         wiring.connect(m, classifier.scores, wiring.flipped(self.scores))
+        m.d.comb += [sequencer.word_done.eq(condense.word_done), sequencer.scores_done.eq(classifier.done)]
+        m.d.comb += sequencer.empty.eq(drain.empty)
 
-        # The encoder writes only while no layer runs.
-        m.d.comb += [condense.o.ready.eq(1), encoder.o.ready.eq(~running)]
-        with m.If(running):
-            m.d.comb += [
-                spikes.write.valid.eq(condense.o.valid),
-                spikes.write.payload.eq(condense.o.payload),
-            ]
-        with m.Else():
-            m.d.comb += [spikes.write.valid.eq(encoder.o.valid), spikes.write.payload.eq(encoder.o.payload)]
-
-        self._count(m, registers, loader, encoder, sequencer, array)
+        # Spikes of the layers go before those of the image, which can wait.
         m.d.comb += [
-            self.trace.layer.eq(sequencer.index),
-            self.trace.busy.eq(sequencer.busy),
+            encoder.o.ready.eq(~condense.o.valid),
+            spikes.write.valid.eq(condense.o.valid | encoder.o.valid),
+            spikes.write.payload.eq(Mux(condense.o.valid, condense.o.payload.as_value(), encoder.o.payload.as_value())),
+        ]
+
+        self._count(m, registers, loader, encoder, sequencer, windows, array)
+        m.d.comb += [
+            self.trace.index.eq(sequencer.index),
+            self.trace.begins.eq(sequencer.begins),
+            self.trace.beat.eq(array.spikes.valid),
+            self.trace.chain_index.eq(sequencer.chain_index),
+            self.trace.ends.eq(sequencer.chain_ends),
             self.trace.write.eq(condense.o.valid),
-            self.trace.address.eq(condense.o.payload.address),
-            self.trace.word.eq(condense.o.payload.word),
-            self.trace.mask.eq(condense.o.payload.mask),
+            *(self.trace[name].eq(condense.o.payload[name]) for name, _ in spike_write(config)),
         ]
         return m
 
-    def _count(self, m, registers, loader, encoder, sequencer, array):
-        """Registers: identity, status and counters of the image that finished last."""
+    def _count(self, m, registers, loader, encoder, sequencer, windows, array):
+        """Registers: identity, status, and counters from one image's last score to the next one's."""
         wiring.connect(m, wiring.flipped(self.registers), registers.bus)
         cycles, busy, stalls = Signal(32), Signal(32), Signal(32)
-        measuring = Signal()
-        begins = encoder.i.valid & encoder.i.ready & ~measuring
-        with m.If(begins):
-            m.d.sync += [measuring.eq(1), cycles.eq(1), busy.eq(0), stalls.eq(0)]
-        with m.Elif(measuring):
+        begun = Signal()
+        with m.If(encoder.i.valid & encoder.i.ready):
+            m.d.sync += begun.eq(1)
+        with m.If(begun):
             m.d.sync += [
                 cycles.eq(cycles + 1),
-                busy.eq(busy + (array.spikes.valid & array.spikes.ready)),
-                stalls.eq(stalls + (array.spikes.valid & ~array.spikes.ready)),
+                busy.eq(busy + array.spikes.valid),
+                stalls.eq(stalls + windows.waits),
             ]
         with m.If(sequencer.done):
             m.d.sync += [
-                measuring.eq(0),
                 registers.images.eq(registers.images + 1),
                 registers.cycles.eq(cycles),
                 registers.array_cycles.eq(busy),
-                registers.spike_stalls.eq(stalls),
+                registers.weight_waits.eq(stalls),
+                cycles.eq(0),
+                busy.eq(0),
+                stalls.eq(0),
             ]
         with m.If(registers.reset):
-            m.d.sync += registers.images.eq(0)
+            counters = (registers.cycles, registers.array_cycles, registers.weight_waits, cycles, busy, stalls)
+            m.d.sync += [registers.images.eq(0), begun.eq(0), *(counter.eq(0) for counter in counters)]
         m.d.comb += [registers.fingerprint.eq(fingerprint(self.config)), registers.status.eq(loader.status)]

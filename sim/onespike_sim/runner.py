@@ -20,6 +20,7 @@ from amaranth.hdl import Signal, Value
 from cocotb_tools.runner import VerilatorControlFile, get_runner
 
 from onespike.errors import OnespikeError
+from onespike_hw.vendor import Target
 
 ROOT = Path("build/sim").absolute()
 SEED = 1
@@ -34,12 +35,17 @@ def seed():
     return int(os.environ.get("ONESPIKE_SEED", SEED))
 
 
-def to_verilog(component, name):
-    """(Verilog text of ``component`` as module ``name``, its port names); streams become I__PAYLOAD etc."""
+def to_verilog(component, name, family=None):
+    """(Verilog text of ``component`` as module ``name``, its port names); streams become I__PAYLOAD etc.
+
+    ``family`` names the vendor whose primitives may be used (``onespike_hw.vendor``).
+    """
     ports = {"__".join(map(str, path)): Value.cast(value) for path, _, value in component.signature.flatten(component)}
     # A stream that is always ready has a constant there, which is no port.
     ports = {path: (value, None) for path, value in ports.items() if isinstance(value, Signal)}
-    text = verilog.convert(component, name=name, ports=ports, emit_src=False, strip_internal_attrs=True)
+    text = verilog.convert(
+        component, name=name, platform=Target(family), ports=ports, emit_src=False, strip_internal_attrs=True
+    )
     return text, ["clk", "rst", *ports]
 
 
@@ -163,11 +169,14 @@ def _results(path):
     return len(cases), failed
 
 
-def simulate(component, test_module, name, environment=None):
-    """Build ``component`` as module ``top`` and run the cocotb module on it; returns the number of tests."""
-    text, ports = to_verilog(component, "top")
+def simulate(component, test_module, name, environment=None, family=None, cells=""):
+    """Build ``component`` as module ``top`` and run the cocotb module on it; returns the number of tests.
+
+    ``family`` as in ``to_verilog``; ``cells``: Verilog text of the primitives that it uses.
+    """
+    text, ports = to_verilog(component, "top", family)
     source = ROOT / name / "top.v"
-    write_if_changed(source, text)
+    write_if_changed(source, text + cells)
     runner, folder = build(name, [source], "top", ports)
     test_dir = folder / "runs" / test_module.rsplit(".", 1)[-1]
     with locked(test_dir):

@@ -2,6 +2,7 @@
 
 import os
 import random
+from dataclasses import replace
 
 import cocotb
 from amaranth.hdl import Shape
@@ -13,8 +14,9 @@ from onespike.contract.config import preset
 
 
 def config():
-    """The core configuration under test: ``ONESPIKE_CONFIG``, or tiny."""
-    return preset(os.environ.get("ONESPIKE_CONFIG", "tiny"))
+    """The core configuration under test: ``ONESPIKE_CONFIG``, or tiny, with the array ``ONESPIKE_ARRAY`` if named."""
+    named = preset(os.environ.get("ONESPIKE_CONFIG", "tiny"))
+    return replace(named, array=os.environ.get("ONESPIKE_ARRAY", named.array))
 
 
 def rng(name):

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from onespike.compiler import compile
+from onespike.contract.config import SCORE_BITS
 from onespike.golden import Trace, run_traced, spike_words
 from onespike.images import patch
 from onespike.random_networks import draw
 
 from .core_run import CoreRun, run_core
 from .runner import SimulationError
-
-WORST = 2**31
 
 
 @dataclass
@@ -30,8 +29,8 @@ class Verdict:
 def compare(program, images, **options):
     """Simulate ``program`` on patched ``images`` and compare with the golden model.
 
-    A spike word that the core never wrote counts as wholly wrong. Raises ``SimulationError`` where the
-    simulation does not finish.
+    A spike word that the core never wrote counts as wholly wrong, one outside the layer's map as one wrong bit.
+    Raises ``SimulationError`` where the simulation does not finish.
     """
     scores, trace = run_traced(program, images)
     layers = len(program.layers)
@@ -41,10 +40,14 @@ def compare(program, images, **options):
     wrong = np.zeros((len(images), layers), np.int64)
     for image in range(len(images)):
         for index, levels in enumerate(trace.levels):
-            address, words, masks = spike_words(program, program.layers[index], levels[image])
-            written, lanes = run.memory[image][index]
-            wrong[image, index] = _ones(((written[address] ^ words) | ~lanes[address]) & masks)
-        differ = (run.scores[image] ^ scores[image]) & (2 * WORST - 1)
+            address, words = spike_words(program, program.layers[index], levels[image])
+            written = run.memory[image][index][address]
+            every = (1 << program.config.word) - 1
+            wrong[image, index] = _ones(np.where(written < 0, every, written ^ words))
+            stray = (run.memory[image][index] >= 0).any(1)
+            stray[address] = False
+            wrong[image, index] += stray.sum()
+        differ = (run.scores[image] ^ scores[image]) & (1 << SCORE_BITS) - 1
         wrong[image, -1] = _ones(differ)
     return Verdict(run, scores, wrong.sum(1), wrong, trace)
 

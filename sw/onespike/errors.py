@@ -27,3 +27,7 @@ class ProgramError(OnespikeError):
 
 class MismatchError(OnespikeError):
     """Simulation and golden model disagree."""
+
+
+class ToolError(OnespikeError):
+    """An external tool (synthesis, place and route) is missing, failed or ran out of time."""

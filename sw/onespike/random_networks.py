@@ -57,7 +57,7 @@ def _layer(rng, config, size, index, side, sides, previous):
     stride = 2 if side % 4 == 0 and rng.random() < 0.3 else 1
     out = side // stride
     windows = Windows(int(rng.integers(3))) if out % 4 == 0 else Windows(int(rng.integers(2)))
-    channels = int(rng.integers(1, max(2, int(size * 3 * config.lanes)) + 1))
+    channels = int(rng.integers(1, max(2, int(size * 3 * config.word)) + 1))
     before = sides[previous.name] if previous else 0
     if previous is not None and previous.windows is not Windows.NONE and rng.random() < 0.6:
         # A carry that takes the layer before needs its shape.
@@ -83,7 +83,7 @@ def _layer(rng, config, size, index, side, sides, previous):
 
 def _model(rng, spec):
     geometry = spec.geometry()
-    tops = [255] + [4 if layer.condense is Condense.MSP else 1 for layer in spec.layers]
+    tops = [255] + [layer.condense.top for layer in spec.layers]
     layers = []
     for index, (layer, channels, _, _, source) in enumerate(geometry):
         weight = _weights(rng, spec, (layer.channels, channels, layer.kernel, layer.kernel))

@@ -113,12 +113,30 @@ def test_current_at_full_width(acc, scale, shift, bias):
     assert array.dtype == np.int64 and array[0] == expected
 
 
+def in_steps(acc, scale, shift, bias, bits):
+    """``current`` as the neuron unit computes it: one multiply-add and one choice of two shifts."""
+    total = acc * arith.prescale(scale, shift) + arith.rounding_offset(bias, shift)
+    return arith.rescale(total, shift, bits)
+
+
+@given(
+    st.integers(-(2**17), 2**17 - 1),
+    st.integers(-(2**15), 2**15 - 1),
+    st.integers(0, 15),
+    st.integers(-(2**15), 2**15 - 1),
+)
+def test_current_in_steps(acc, scale, shift, bias):
+    assert in_steps(acc, scale, shift, bias, 12) == oracle.current(acc, scale, shift, bias, 12)
+
+
 def test_amaranth_means_the_same(rng):
     """The gateware's expressions, simulated on corners and random operands."""
     a, b, acc = Signal(signed(12)), Signal(signed(12)), Signal(signed(20))
     scale, shift, bias = Signal(signed(16)), Signal(unsigned(4)), Signal(signed(16))
     outputs = {
         "current": arith.current(acc, scale, shift, bias, 12),
+        "in_steps": in_steps(acc, scale, shift, bias, 12),
+        "saturate_narrow": arith.saturate(a, 16),
         "potential": arith.potential(a, b, 12),
         "fire": arith.fire(a, 5),
         "leak": arith.leak(a),
@@ -144,6 +162,8 @@ def test_amaranth_means_the_same(rng):
                 ctx.set(signal, value)
             expected = {
                 "current": oracle.current(vacc, vscale, vshift, vbias, 12),
+                "in_steps": oracle.current(vacc, vscale, vshift, vbias, 12),
+                "saturate_narrow": va,
                 "potential": oracle.potential(va, vb, 12),
                 "fire": oracle.fire(va, 5),
                 "leak": oracle.leak(va),

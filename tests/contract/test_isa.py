@@ -50,8 +50,8 @@ def test_ranges_are_checked(rng):
         with pytest.raises(ValueError, match=r"Parameter.scale = .* does not fit 16 bits"):
             isa.pack(isa.Parameter, **fields | {"scale": value})
     source = random_fields(rng, isa.Source)
-    with pytest.raises(ValueError, match=r"Source.side = 200"):
-        isa.pack(isa.Source, **source | {"side": 200})
+    with pytest.raises(ValueError, match=r"Source.half = 200"):
+        isa.pack(isa.Source, **source | {"half": 200})
     with pytest.raises(ValueError, match="missing or unknown"):
         isa.pack(isa.Parameter, scale=1)
 

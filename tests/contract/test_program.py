@@ -32,13 +32,13 @@ def test_round_trip(program, tmp_path):
     again = Program.load(tmp_path / "p.1spk")
     for name in ("weights", "scale", "bias", "tables"):
         assert np.array_equal(getattr(again, name), getattr(program, name))
-    for name in ("config", "layers", "image_channels", "image_pixels", "image_base", "classes", "metadata"):
+    for name in ("config", "layers", "image_channels", "image_side", "image_base", "classes", "metadata"):
         assert getattr(again, name) == getattr(program, name)
 
 
 def test_odd_widths_round_trip(program, rng):
-    config = dataclasses.replace(TINY, lanes=12, outputs=4, weight_bits=3)
-    weights = rng.integers(-4, 4, (50, 12))
+    config = dataclasses.replace(TINY, word=4, outputs=8, neurons=1, weight_bits=3)
+    weights = rng.integers(-4, 4, (50, 8, 12))
     odd = dataclasses.replace(program, config=config, weights=weights)
     assert np.array_equal(Program.decode(odd.encode(), config).weights, weights)
 

@@ -1,6 +1,7 @@
 """The whole core in Verilator: random networks, refused programs, stalls on every outer stream."""
 
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,15 +29,44 @@ def test_random_networks_at_board_size():
     assert fuzz(preset("arty-a7-35t"), range(3)) == []
 
 
-def test_registers_tell_what_happened():
-    model, images = draw(35, TINY)
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("tree", {"array": "tree"}),
+        ("w8-o8-n1", {"array": "da", "word": 8, "outputs": 8, "neurons": 1, "weight_bits": 8}),
+        ("w16-o16-n4", {"word": 16, "outputs": 16, "neurons": 4}),
+        ("w4-o8-t4", {"word": 4, "outputs": 8, "neurons": 1, "tile": 4, "weight_bits": 2}),
+    ],
+)
+def test_random_networks_on_other_sizes(name, sizes):
+    """What the two presets leave out: arrays, words beyond 64 bits of four quadrants, lanes, tiles."""
+    assert fuzz(replace(TINY, name=f"tiny-{name}", **sizes), range(100, 106)) == []
+
+
+def test_reset_in_the_middle_of_an_image():
+    """Some bytes of an image, then RESET: the program and the images that follow are as after power-up."""
+    model, images = draw(47, TINY)
     program = compile(model, TINY).program
-    verdict = compare(program, patch(images, model.spec.patch), name="registers")
-    run, registers = verdict.run, verdict.run.registers
-    assert not verdict.mismatched.any() and len(images) == 2
-    assert registers["FINGERPRINT"] == fingerprint(TINY) and run.status is regs.Status.READY
-    assert registers["IMAGES"] == 2
-    assert 0 < registers["ARRAY_CYCLES"] <= run.layer_cycles[-1].sum() < registers["CYCLES"] <= run.cycles[-1] + 8
+    pixels = patch(images, model.spec.patch)
+    for spoil in (1, 7, pixels[0].size - 1):
+        verdict = compare(program, pixels, name="spoilt", spoil=spoil, seed=spoil, stall=20)
+        assert not verdict.mismatched.any() and verdict.run.registers["IMAGES"] == len(images)
+
+
+def test_registers_tell_what_happened():
+    """One image alone, then two: the counters are those of the last one."""
+    for seed, count in ((35, 1), (47, 2)):
+        model, images = draw(seed, TINY)
+        compiled = compile(model, TINY)
+        verdict = compare(compiled.program, patch(images, model.spec.patch), name="registers")
+        run, registers = verdict.run, verdict.run.registers
+        assert not verdict.mismatched.any() and len(images) == count
+        assert registers["FINGERPRINT"] == fingerprint(TINY) and run.status is regs.Status.READY
+        assert registers["IMAGES"] == count
+        assert abs(registers["CYCLES"] - run.cycles) <= 2
+        assert registers["ARRAY_CYCLES"] + registers["WEIGHT_WAITS"] <= registers["CYCLES"]
+        if count == 1:
+            assert registers["ARRAY_CYCLES"] == sum(row.beats for row in compiled.report.layers)
 
 
 def test_comparison_notices_a_single_wrong_bit():

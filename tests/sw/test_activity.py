@@ -4,7 +4,7 @@ import numpy as np
 
 from onespike.compiler import compile
 from onespike.contract.config import preset
-from onespike.golden import effective_sop, run_traced
+from onespike.golden import effective_sop, run_traced, silent_beats
 from onespike.images import patch
 from onespike.network import LayerSpec
 
@@ -23,10 +23,13 @@ def test_worked_by_hand():
     _, trace = run_traced(program, pixels)
     # Eight planes of one pixel that four 3x3 kernels reach, four channels each.
     assert effective_sop(program, pixels, trace) == 8 * 4 * 4
+    # 16 positions, three kernel rows, eight planes; in each plane four positions see the pixel, in one window.
+    assert silent_beats(program, pixels, trace).tolist() == [[384, 384 - 32, 4 * 384 - 32], [16, 16, 64]]
     model.layers[0].bias[:] = 2000  # every neuron fires: the classifier adds everything
     program = compile(model, TINY).program
     _, trace = run_traced(program, pixels)
     assert effective_sop(program, pixels, trace) == 8 * 4 * 4 + 3 * 4 * 64
+    assert silent_beats(program, pixels, trace)[1].tolist() == [16, 0, 0]
 
 
 def test_never_beyond_dense_sop():
@@ -38,3 +41,8 @@ def test_never_beyond_dense_sop():
         pixels = patch(np.full_like(images, 255), model.spec.patch)
         _, trace = run_traced(compiled.program, pixels)
         assert 0 < effective_sop(compiled.program, pixels, trace) <= compiled.report.dense_sop, f"seed {seed}"
+        beats = silent_beats(compiled.program, pixels, trace)[:, 0] / len(images)
+        # Where a quadrant's side makes words share a bank, a position may take two cycles.
+        assert all(b <= row.beats <= 2 * b for b, row in zip(beats, compiled.report.layers, strict=True)), (
+            f"seed {seed}"
+        )

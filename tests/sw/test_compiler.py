@@ -6,7 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from onespike.compiler import compile, limits
+from onespike.compiler import compile, limits, schedule
+from onespike.compiler.fit import fit
 from onespike.compiler.layout import place_maps
 from onespike.contract.config import PRESETS, HwConfig, preset
 from onespike.contract.isa import Carry, Op, Windows
@@ -41,19 +42,24 @@ def test_numbers_of_a_small_network():
     compiled = compile(model, TINY)
     a, b, c = compiled.program.layers
     assert [layer["op"] for layer in (a, b, c)] == [Op.SPIKE, Op.SPIKE, Op.SCORE]
-    # The image takes 8 planes of 64 words; one output group of 4, then two.
-    assert (a["main"]["top"], a["main"]["planes"], a["base"]) == (7 * 64, 8, 512)
-    assert (a["weights"], a["group_weights"], b["weights"], b["group_weights"], c["weights"]) == (0, 36, 36, 4, 44)
-    # The dilated map's quadrant of 16 positions fits the tile of 16: the chain gathers.
-    assert (b["gather"], b["scan_side"], b["main"]["offset"], b["main"]["window"]) == (1, 4, 4, 4)
+    # A word holds four pixels: a plane of 8x8 has 16 words and one to the next group, 17 (1 modulo 4).
+    assert (a["main"]["group_step"], a["main"]["plane_step"]) == (17, 17)
+    assert (a["main"]["top"], a["main"]["planes"], a["base"]) == (7 * 17, 8, 8 * 17)
+    # One output group of 8 channels: three kernel rows; then one block for three words of a 1x1 kernel.
+    assert (a["weights"], a["group_blocks"], b["weights"], b["group_blocks"], c["weights"]) == (0, 3, 3, 1, 4)
+    # The dilated map's quadrant of 16 positions fits the tile of 16: nothing is scanned.
+    assert (b["scan"], b["scan_side"], b["positions"], b["main"]["offset"], b["main"]["window"]) == (0, 4, 16, 4, 4)
+    assert (a["main"]["fresh"], b["main"]["fresh"], c["main"]["fresh"]) == (0, 1, 1)
     assert (b["parameters"], c["parameters"], c["channels"]) == (4, 10, 3)
-    assert len(compiled.program.weights) == 48
+    assert len(compiled.program.weights) == 5
     report = compiled.report
     assert [row.dense_sop for row in report.layers] == [4 * 9 * 8 * 64, 6 * 4 * 64, 3 * 6 * 64]
     assert [row.weights for row in report.layers] == [36, 24, 18]
-    # 9 weights of 1 times 255 need 12 bits and a sign; 4 spikes 3 and a sign.
-    assert [row.acc_bits for row in report.layers] == [13, 4, 4]
-    assert report.memory["spike words"] == (576, TINY.spike_words)
+    # 9 weights of 1 times 255 need 12 bits and a sign; 4 spikes 3 and a sign; the scores of 16 pixels of 6.
+    assert [row.acc_bits for row in report.layers] == [13, 4, 8]
+    assert report.memory["spike words"] == (8 * 17 + 2 * 17, TINY.spike_words)
+    # The array takes 16 positions per block: 8 planes x 3 rows, then one block each.
+    assert [row.beats for row in report.layers] == [24 * 16, 16, 16]
     text = report.table()
     assert all(name in text for name in ("a ", "b ", "classifier", "spike words"))
 
@@ -61,9 +67,39 @@ def test_numbers_of_a_small_network():
 def test_scanned_dilation_counts_its_work():
     small = dataclasses.replace(TINY, tile=8)
     model = model_of(LayerSpec("a", 4, kernel=1, windows=Windows.D))
-    assert compile(model, small).program.layers[0]["gather"] == 0
+    assert compile(model, small).program.layers[0]["scan"] == 1
     gathered, scanned = (compile(model, config).report.layers[0].dense_sop for config in (TINY, small))
     assert scanned == 2.25 * gathered
+
+
+@pytest.mark.parametrize(
+    ("half", "scan", "stride", "columns"),
+    [
+        # Rows of 4 and 8 words keep neighbours in different banks, even where a row wraps; so does 3.
+        (4, 0, 1, [0, 0, 0, 0]),
+        (3, 0, 1, [0, 0, 0]),
+        # In rows of 6 the word beside the border and the one it wraps to are 5 apart: 1 modulo 4 like a neighbour.
+        (6, 0, 1, [1, 0, 0, 0, 0, 1]),
+        (6, 0, 2, [1, 0, 0]),
+        (5, 0, 1, [1, 0, 0, 0, 1]),
+    ],
+)
+def test_rows_that_wrap_take_a_second_beat(half, scan, stride, columns):
+    source = {"half": half, "stride": stride, "kernel": 3, "offset": 0}
+    extra = schedule.seams({"scan": scan, "scan_side": half // stride}, source)
+    assert [left for left, _ in extra] == columns
+
+
+def test_model_fitted_to_its_network():
+    """``fit`` gives a core that the network just fits, whatever the sizes of the array."""
+    model, _ = draw(5, TINY)
+    for word, outputs in ((4, 8), (8, 16), (16, 16)):
+        config = fit(model, dataclasses.replace(TINY, word=word, outputs=outputs))
+        report = compile(model, config).report
+        used = {name: share for name, share in report.memory.items() if name != "tables"}
+        assert all(count <= room for count, room in used.values())
+        assert report.memory["weight blocks"][1] - report.memory["weight blocks"][0] < 16
+        assert report.memory["acc bits"][0] == config.acc_bits
 
 
 def test_maps_that_live_together_never_overlap():
@@ -73,6 +109,7 @@ def test_maps_that_live_together_never_overlap():
         for index, (*_, source) in enumerate(geometry):
             live = {index, index + 1} | ({source + 1} if source is not None else set())
             live |= {skip + 1 for *_, skip in geometry[index + 1 :] if skip is not None and skip < index}
+            live |= {0}  # the next image may arrive at any time
             ranges = sorted((maps[n].base, maps[n].base + maps[n].words) for n in live)
             assert all(end <= start for (_, end), (start, _) in pairwise(ranges)), f"seed {seed}"
             assert ranges[-1][1] <= TINY.spike_words
@@ -107,20 +144,25 @@ REFUSALS = [
         {},
         "layer 'wide': accumulator width in bits 13 is beyond the limit of 10 of small",
     ),
-    (replaced(weight_words=100), (BIG,), {}, "network: number of weight words"),
-    (replaced(spike_words=600), (BIG,), {}, "layer 'wide': its spike map of 320 words"),
-    (replaced(spike_words=500), (BIG,), {}, "image: its spike map of 512 words"),
-    (replaced(channels=42), (BIG,), {}, "network: number of channels and classes 43"),
+    (replaced(blocks=10), (BIG,), {}, "network: number of weight blocks 17"),
+    (replaced(spike_words=200), (BIG,), {}, "layer 'wide': its spike map of 68 words ends at word 204"),
+    (replaced(spike_words=130), (BIG,), {}, "image: its spike map of 136 words"),
+    (replaced(channels=42), (BIG,), {}, "network: number of channels and classes 44"),
     (replaced(layers=2), OMEGA, {}, "network: number of layers with classifier 3"),
-    (replaced(tables=0), OMEGA, {}, "network: number of Omega layers 1"),
-    (replaced(potential_words=100), OMEGA, {}, "layer 'one': number of kept potentials 128"),
-    (replaced(condense_words=63), (LayerSpec("d", 4, windows=Windows.D),), {}, "layer 'd': dilated map of pixels 64"),
+    (
+        replaced(tables=1),
+        (*OMEGA, dataclasses.replace(OMEGA[1], name="three")),
+        {},
+        "network: number of Omega layers 2",
+    ),
+    (replaced(potential_words=60), OMEGA, {}, "layer 'one': words of kept potentials"),
+    (replaced(condense_words=32), (LayerSpec("d", 4, windows=Windows.D),), {}, "layer 'd': dilated map of pixels 64"),
     (replaced(weight_bits=3), (BIG,), {}, "network: weight_bits 4 is beyond the limit of 3"),
     (TINY, (BIG,), {"k": 4}, "network: trained for k = 4"),
     (replaced(spike_words=2**16), (BIG,), {"image": (65, 16, 16), "patch": 2}, "image: channels after patching 260"),
     (
-        replaced(spike_words=2**20, channels=2**12),
-        (LayerSpec("huge", 600, kernel=1), LayerSpec("b", 4)),
+        replaced(spike_words=2**16, channels=2**12),
+        (LayerSpec("huge", 800, kernel=1), LayerSpec("b", 4)),
         {"image": (1, 64, 64)},
         "layer 'huge'",
     ),
@@ -138,8 +180,24 @@ def test_bad_configurations():
     with pytest.raises(LimitError, match="choose one of"):
         preset("nexys")
     fields = TINY.to_dict()
-    with pytest.raises(LimitError, match="multiple of outputs"):
-        HwConfig(**fields | {"lanes": 6})
+    for sizes, reason in (
+        ({"word": 6}, "multiple of 4"),
+        ({"outputs": 12}, "multiple of 4 x neurons"),
+        ({"word": 12, "outputs": 16, "neurons": 4}, "cannot be collected"),
+        ({"acc_bits": 19}, "more than the 18 bits"),
+        ({"array": "systolic"}, "none of tree, da, da-simd"),
+        ({"word": 12, "outputs": 32}, "more than two words"),
+        ({"tile": 10}, "tile must be a power of two"),
+        ({"outputs": 12, "neurons": 3}, "neurons must be a power of two"),
+        ({"condense_words": 144}, "4 times a power of two"),
+        ({"k": 10}, "k must be 1 to 9"),
+        ({"weight_bits": 8}, "sums of 14 bits do not fit the 12"),
+        ({"tables": 0}, "tables must be at least 1"),
+        ({"layers": 300}, "layers must be 1 to 255"),
+        ({"positions": 4356}, "positions must be 1 to 4096"),
+    ):
+        with pytest.raises(LimitError, match=reason):
+            HwConfig(**fields | sizes)
     with pytest.raises(LimitError, match="weight_bits must be 2 to 8"):
         HwConfig(**fields | {"weight_bits": 9})
     assert set(PRESETS) >= {"tiny", "arty-a7-35t"}

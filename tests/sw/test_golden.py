@@ -55,16 +55,20 @@ def test_trace_holds_every_layer(rng):
 
 
 def test_spike_words_hold_every_level(rng):
+    """Pixel (y, x) is bit c % word of the word at its place inside its quadrant, in the quadrant's part."""
     program = compile(draw(2, TINY)[0], TINY).program
     for layer in program.layers[:-1]:
-        side, channels = layer["side"], layer["channels"]
-        levels = rng.integers(0, 2 ** layer["condense"].planes, (channels, side, side))
-        memory = {int(a): (int(w), int(m)) for a, w, m in zip(*spike_words(program, layer, levels), strict=True)}
+        half, channels = layer["half"], layer["channels"]
+        levels = rng.integers(0, 2 ** layer["condense"].planes, (channels, 2 * half, 2 * half))
+        addresses, words = spike_words(program, layer, levels)
+        memory = dict(zip(addresses.tolist(), words.tolist(), strict=True))
         for c, y, x in np.ndindex(levels.shape):
             for plane in range(layer["condense"].planes):
-                at = layer["base"] + plane * layer["plane_step"] + c // 8 * layer["group_step"] + y * side + x
-                word, mask = memory[at]
-                assert word >> c % 8 & 1 == levels[c, y, x] >> plane & 1 and mask >> c % 8 & 1
+                place = y % half * half + x % half
+                group = c // TINY.word * layer["group_step"]
+                word = memory[layer["base"] + plane * layer["plane_step"] + group + place]
+                quadrant = 2 * (y // half) + x // half
+                assert word[quadrant] >> c % TINY.word & 1 == levels[c, y, x] >> plane & 1
 
 
 def test_products_stay_exact():

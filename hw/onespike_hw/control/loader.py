@@ -75,12 +75,17 @@ class Loader(wiring.Component):
         }
         held = Signal(config.weight_program_words * isa.WORD_BITS)
         part = Signal(range(max(isa.SECTION_WORDS, config.weight_program_words)))
+        # Whether a section fits its target. What is too large for any memory is refused by its upper bits;
+        # words per entry are added up from shifts, a multiplier would be a DSP block.
+        bits = max(depth * size for depth, size, _ in sizes.values() if depth).bit_length()
+        small = ~(incoming.start[bits:].any() | incoming.count[bits:].any())
         fits = Signal()
         with m.Switch(incoming.target):
             for target, (depth, per_entry, _) in sizes.items():
                 with m.Case(target):
-                    end = incoming.start * per_entry + incoming.count
-                    m.d.comb += fits.eq(1 if depth is None else end <= depth * per_entry)
+                    shifts = [n for n in range(per_entry.bit_length()) if per_entry >> n & 1]
+                    end = sum(incoming.start[:bits] << n for n in shifts) + incoming.count[:bits]
+                    m.d.comb += fits.eq(1 if depth is None else small & (end <= depth * per_entry))
         inside = incoming.count < header.words - count - 1  # the checksum follows
 
         m.d.comb += self.i.ready.eq(self.status.as_value() <= Status.LOADING.value)

@@ -1,10 +1,12 @@
 """Runs a program: fetches one descriptor per layer and issues its weight blocks in order."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from onespike.contract import isa
+from onespike.contract.config import TAPS
+from onespike.contract.isa import Layer, Op, Source
 
 from ..interfaces import block_command
 
@@ -15,26 +17,27 @@ def layer_write(config):
 
 
 class Sequencer(wiring.Component):
-    """From an image in the spike memory to the end of its last layer.
+    """Keeps the array busy: the blocks of layer after layer and image after image, without a pause.
 
-    Loop order: output group, tile, bit plane (most significant first), source (main, shortcut),
-    kernel row, kernel column, input group. Weight words lie in the same order; every plane and every
-    tile reads its group's again.
+    The array runs up to one layer ahead of the neurons. A block that reads what the layer before still
+    writes waits until its spike words are complete; weight blocks are ordered so that the words that
+    come late are wanted late. Loop order: output group, tile, bit plane (most significant first),
+    source (shortcut, main), channel group, kernel row. Every plane and every tile reads its group's
+    weights again.
 
     Members
     -------
     layer_write : In(stream), descriptors from the loader, always ready
     layers : In, number of layers of the program
-    start : In(1), pulse: an image lies in the spike memory
-    group_done : In(1), pulse: the last neuron of an output group left the chain
-    idle : In(1), the condenser holds nothing
-    release : In(1), pulse: an accumulator bank was drained
-    layer : Out(Layer), the layer that runs; stable while it does
-    index : Out, its number
-    restart : Out(1), pulse before a layer
-    busy : Out(1), a layer runs
+    image : In(1), an image lies in the spike memory; image_taken : Out(1), pulse: its first layer began
+    word_done : In(1), pulse: the neurons completed a spike word; scores_done : In(1), pulse: the last score left
+    empty : In(1), no neuron is on its way: slots without channels follow a layer's last word
+    release : In(1), pulse: a result bank was drained
+    layer, index : Out, the layer that the array works on, stable while its blocks are taken
+    begins : Out(1), pulse: ``layer`` is new
+    chain_layer, chain_index : Out, the layer whose neurons run; chain_begins, chain_ends : Out(1), pulses
     done : Out(1), pulse after an image's last layer
-    blocks : Out(stream(block_command)); weights : Out(stream), first word of the block's weights
+    blocks : Out(stream(block_command)); weights : Out(stream), number of the block's weights
     """
 
     def __init__(self, config):
@@ -43,122 +46,159 @@ class Sequencer(wiring.Component):
             {
                 "layer_write": In(stream.Signature(layer_write(config), always_ready=True)),
                 "layers": In(8),
-                "start": In(1),
-                "group_done": In(1),
-                "idle": In(1),
+                "image": In(1),
+                "image_taken": Out(1),
+                "word_done": In(1),
+                "scores_done": In(1),
+                "empty": In(1),
                 "release": In(1),
-                "layer": Out(isa.Layer),
+                "layer": Out(Layer),
                 "index": Out(8),
-                "restart": Out(1),
-                "busy": Out(1),
+                "begins": Out(1),
+                "chain_layer": Out(Layer),
+                "chain_index": Out(8),
+                "chain_begins": Out(1),
+                "chain_ends": Out(1),
                 "done": Out(1),
                 "blocks": Out(stream.Signature(block_command(config))),
-                "weights": Out(stream.Signature(range(config.weight_words))),
+                "weights": Out(stream.Signature(range(config.blocks))),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        config, layer = self.config, self.layer
+        fetched, ready, take = self._fetch(m)
+
+        # Array: the next layer begins when this one's blocks are taken and the neurons have reached it.
+        adopted, running = Signal(init=1), Signal()
+        idle = ~running & ~self.blocks.valid & ~self.weights.valid
+        first = ready.index == 0
+        m.d.comb += [
+            take.eq(ready.valid & idle & adopted & (~first | self.image)),
+            self.image_taken.eq(take & first),
+        ]
+        m.d.sync += self.begins.eq(take)
+        with m.If(take):
+            m.d.sync += [self.layer.eq(fetched), self.index.eq(ready.index), adopted.eq(0), running.eq(1)]
+
+        # Neurons: they take the array's layer over when they have finished their own.
+        working, words = Signal(), Signal(self.layer.words.shape())
+        m.d.comb += [
+            self.chain_ends.eq(
+                working
+                & Mux(
+                    self.chain_layer.op == Op.SCORE,
+                    self.scores_done,
+                    self.empty & (words + self.word_done == self.chain_layer.words),
+                )
+            ),
+            self.done.eq(self.chain_ends & (self.chain_index == self.layers - 1)),
+        ]
+        with m.If(self.word_done):
+            m.d.sync += words.eq(words + 1)
+        adopts = ~working & ~adopted & ~self.begins
+        m.d.sync += self.chain_begins.eq(adopts)
+        with m.If(adopts):
+            m.d.sync += [self.chain_layer.eq(self.layer), self.chain_index.eq(self.index), words.eq(0)]
+            m.d.sync += [working.eq(1), adopted.eq(1)]
+        with m.If(self.chain_ends):
+            m.d.sync += working.eq(0)
+
+        self._blocks(m, running, adopted, words)
+        return m
+
+    def _fetch(self, m):
+        """Reads descriptors one ahead: (descriptor, its number and whether it is there, signal that takes it)."""
+        config = self.config
         m.submodules.descriptors = store = memory.Memory(
             shape=isa.WORD_BITS, depth=config.layers * isa.LAYER_WORDS, init=[]
         )
         write, read = store.write_port(), store.read_port()
+        fetched = Signal(isa.LAYER_WORDS * isa.WORD_BITS, reset_less=True)
+        ready, take = Signal(data.StructLayout({"valid": 1, "index": 8})), Signal()
+        words, address = Signal(range(isa.LAYER_WORDS + 2)), Signal.like(read.addr)
         m.d.comb += [
             write.en.eq(self.layer_write.valid),
             write.addr.eq(self.layer_write.payload.address),
             write.data.eq(self.layer_write.payload.word),
+            read.addr.eq(address),
         ]
-        fetched = Signal(isa.LAYER_WORDS * isa.WORD_BITS)
-        words = Signal(range(isa.LAYER_WORDS + 1))
-        address = Signal(range(config.layers * isa.LAYER_WORDS))
-        m.d.comb += [layer.eq(fetched), read.addr.eq(address)]
+        with m.If(~ready.valid):
+            # The memory answers a cycle later: the first word seen is stale and shifts out.
+            m.d.sync += [fetched.eq(Cat(fetched[isa.WORD_BITS :], read.data)), words.eq(words + 1)]
+            with m.If(words != isa.LAYER_WORDS):
+                m.d.sync += address.eq(address + 1)
+            with m.Else():
+                m.d.sync += ready.valid.eq(1)
+        with m.Elif(take):
+            m.d.sync += [ready.valid.eq(0), ready.index.eq(ready.index + 1), words.eq(0)]
+            with m.If(ready.index == self.layers - 1):
+                m.d.sync += [ready.index.eq(0), address.eq(0)]
+        with m.If(self.layer_write.valid):  # whatever was fetched before belongs to another program
+            m.d.sync += [ready.eq(0), words.eq(0), address.eq(0)]
+        return data.View(Layer, fetched[: Layer.as_shape().size]), ready, take
 
-        banks = Signal(2, init=2)
-        opens_tile = Signal()
-        m.d.sync += banks.eq(banks + self.release - opens_tile)
-        undrained, drained = Signal(layer.channels.shape()), Signal()
-        with m.If(self.group_done):
-            m.d.sync += [undrained.eq(undrained - config.outputs), drained.eq(undrained <= config.outputs)]
-
-        issued = self._blocks(m, opens_tile, banks != 0)
-        with m.FSM():
-            with m.State("Wait for an image"):
-                m.d.sync += [self.index.eq(0), address.eq(0), words.eq(0)]
-                with m.If(self.start):
-                    m.next = "Fetch"
-            with m.State("Fetch"):
-                # The memory answers a cycle later: the first word seen is stale and shifts out.
-                m.d.sync += [fetched.eq(Cat(fetched[isa.WORD_BITS :], read.data)), words.eq(words + 1)]
-                with m.If(words != isa.LAYER_WORDS):
-                    m.d.sync += address.eq(address + 1)
-                with m.Else():
-                    m.next = "Restart"
-            with m.State("Restart"):
-                m.d.comb += self.restart.eq(1)
-                m.d.sync += [undrained.eq(layer.channels), drained.eq(0)]
-                m.next = "Run"
-            with m.State("Run"):
-                m.d.comb += self.busy.eq(1)
-                with m.If(issued & drained & self.idle):
-                    m.d.sync += [self.index.eq(self.index + 1), words.eq(0)]
-                    m.next = "Fetch"
-                    with m.If(self.index == self.layers - 1):
-                        m.d.comb += self.done.eq(1)
-                        m.next = "Wait for an image"
-        return m
-
-    def _blocks(self, m, opens_tile, bank_free):
-        """The loops over a layer's blocks; returns a signal: all blocks were issued."""
+    def _blocks(self, m, running, adopted, words):
+        """The loops over a layer's blocks; ``running`` ends with the last one."""
         config, layer = self.config, self.layer
-        running, issued = Signal(), Signal()
         left = Signal(layer.channels.shape())  # output channels from this group on
-        positions, remaining, count = Signal(12), Signal(12), Signal(range(config.tile + 1))
+        remaining, count = Signal.like(layer.positions), Signal.like(layer.positions)
         plane, shortcut = Signal(4), Signal()
-        row, column, group = Signal(2), Signal(2), Signal(6)
-        group_offset = Signal(16)
+        group, row = Signal(6), Signal(2)
+        group_words = Signal(16)
         bases = [Signal(16, name="main_base"), Signal(16, name="shortcut_base")]
-        group_weights, weight = Signal(20), Signal(20)
+        group_weights, weight = Signal(16), Signal(16)
         restart, first, double, bank = Signal(), Signal(), Signal(), Signal()
+        banks = Signal(2, init=2)
 
-        source = Signal(isa.Source)
+        source = Signal(Source)
         m.d.comb += source.eq(Mux(shortcut, layer.shortcut.as_value(), layer.main.as_value()))
-        top_plane = Mux(layer.main.planes > layer.shortcut.planes, layer.main.planes, layer.shortcut.planes) - 1
-        m.d.comb += count.eq(Mux(remaining > config.tile, config.tile, remaining))
-
         wide = source.kernel == 3
-        dy, dx = Signal(signed(2)), Signal(signed(2))
-        m.d.comb += [dy.eq(Mux(wide, row - 1, 0)), dx.eq(Mux(wide, column - 1, 0))]
-        last_group = group == source.groups - 1
-        last_column = (column == 2) | ~wide
-        last_row = (row == 2) | ~wide
-        source_end = last_group & last_column & last_row
-        plane_end = source_end & (shortcut | (plane >= layer.shortcut.planes))
-        tile_end = plane_end & (plane == 0)
-        next_weights = group_weights + Mux(remaining == count, layer.group_weights, 0)
-        layer_end = tile_end & (remaining == count) & (left <= config.outputs)
+        # A layer of scores sums over all its positions: one tile, however many they are.
+        tiled = (layer.op == Op.SPIKE) & (remaining > config.tile)
+        m.d.comb += count.eq(Mux(tiled, config.tile, remaining))
 
-        send = Signal()
+        advance = Mux(wide, 1, TAPS)
+        last_group = group + advance >= source.groups
+        last_row = (row == 2) | ~wide
+        source_end = last_group & last_row
+        plane_end = source_end & (~shortcut | (plane >= layer.main.planes))
+        tile_end = plane_end & (plane == 0)
+        group_end = tile_end & ~tiled
+        wanted = Mux(last_group, source.groups - 1, group + advance - 1)
+        available = ~source.fresh | adopted | (words > wanted)
+
+        send, closes_tile = Signal(), Signal()
         free = [(~port.valid | port.ready) for port in (self.blocks, self.weights)]
         m.d.comb += [
-            send.eq(running & free[0] & free[1] & (~first | bank_free)),
-            opens_tile.eq(send & first),
+            send.eq(running & ~self.begins & free[0] & free[1] & available & (~tile_end | (banks != 0))),
+            closes_tile.eq(send & tile_end),
         ]
+        m.d.sync += banks.eq(banks + self.release - closes_tile)
         for port in (self.blocks, self.weights):
             with m.If(port.ready):
                 m.d.sync += port.valid.eq(0)
 
+        def start_plane(number, weights):
+            """A plane begins with the shortcut where it has the plane, whose weights come first."""
+            has_shortcut = number < layer.shortcut.planes
+            m.d.sync += [shortcut.eq(has_shortcut), weight.eq(weights + Mux(has_shortcut, 0, layer.shortcut_blocks))]
+
+        def start_tile(weights):
+            top = Mux(layer.main.planes > layer.shortcut.planes, layer.main.planes, layer.shortcut.planes) - 1
+            m.d.sync += [plane.eq(top), first.eq(1), double.eq(0)]
+            m.d.sync += [bases[0].eq(layer.main.top), bases[1].eq(layer.shortcut.top)]
+            start_plane(top, weights)
+
         command = self.blocks.payload
+        next_weights = group_weights + Mux(tiled, 0, layer.group_blocks)
         with m.If(send):
-            base = Mux(shortcut, bases[1], bases[0])
-            up_down = Mux(dy == 0, 0, Mux(dy < 0, -source.side, source.side))
             m.d.sync += [
                 self.blocks.valid.eq(1),
                 self.weights.valid.eq(1),
                 self.weights.payload.eq(weight),
-                command.address.eq(base + group_offset + up_down + dx),
-                command.dy.eq(dy),
-                command.dx.eq(dx),
+                command.address.eq(Mux(shortcut, bases[1], bases[0]) + group_words),
+                command.dy.eq(Mux(wide, row - 1, 0)),
                 command.shortcut.eq(shortcut),
                 command.count.eq(count),
                 command.restart.eq(restart),
@@ -167,62 +207,34 @@ class Sequencer(wiring.Component):
                 command.end.eq(tile_end),
                 command.bank.eq(bank),
             ]
-            m.d.sync += [first.eq(0), double.eq(0), weight.eq(weight + config.outputs)]
-            m.d.sync += [group.eq(group + 1), group_offset.eq(group_offset + source.group_step)]
-            with m.If(last_group):
-                m.d.sync += [group.eq(0), group_offset.eq(0), column.eq(column + 1)]
-                with m.If(last_column):
-                    m.d.sync += [column.eq(0), row.eq(row + 1)]
+            m.d.sync += [first.eq(0), double.eq(0), weight.eq(weight + 1), row.eq(row + 1)]
+            with m.If(last_row):
+                step = sum(Mux(wide & (tap > 0), 0, source.group_step) for tap in range(TAPS))
+                m.d.sync += [row.eq(0), group.eq(group + advance), group_words.eq(group_words + step)]
             with m.If(source_end):
-                m.d.sync += [row.eq(0), shortcut.eq(1)]
+                m.d.sync += [group.eq(0), group_words.eq(0), shortcut.eq(0)]
             with m.If(plane_end):
                 m.d.sync += [plane.eq(plane - 1), double.eq(1)]
                 for base, where in zip(bases, (layer.main, layer.shortcut), strict=True):
                     with m.If(plane < where.planes):
                         m.d.sync += base.eq(base - where.plane_step)
-                self._plane_start(m, plane - 1, group_weights, shortcut, weight)
+                start_plane((plane - 1)[:4], group_weights)
             with m.If(tile_end):
-                m.d.sync += [restart.eq(0), bank.eq(~bank), remaining.eq(remaining - count)]
-                with m.If(remaining == count):
-                    m.d.sync += [remaining.eq(positions), restart.eq(1), left.eq(left - config.outputs)]
-                    m.d.sync += group_weights.eq(next_weights)
-                self._tile_start(m, top_plane, next_weights, plane, shortcut, weight, bases, first, double)
-            with m.If(layer_end):
-                m.d.sync += [running.eq(0), issued.eq(1)]
-
-        squared = layer.scan_side * layer.scan_side
-        with m.If(self.restart):
+                m.d.sync += [restart.eq(~tiled), bank.eq(~bank), remaining.eq(remaining - count)]
+                start_tile(next_weights)
+            with m.If(group_end):
+                m.d.sync += [remaining.eq(layer.positions), left.eq(left - config.outputs)]
+                m.d.sync += group_weights.eq(next_weights)
+                with m.If(left <= config.outputs):
+                    m.d.sync += running.eq(0)
+        with m.If(self.begins):
             m.d.sync += [
-                running.eq(1),
-                issued.eq(0),
                 left.eq(layer.channels),
-                positions.eq(squared),
-                remaining.eq(squared),
+                remaining.eq(layer.positions),
                 row.eq(0),
-                column.eq(0),
                 group.eq(0),
-                group_offset.eq(0),
+                group_words.eq(0),
                 group_weights.eq(layer.weights),
                 restart.eq(1),
             ]
-            self._tile_start(m, top_plane, layer.weights, plane, shortcut, weight, bases, first, double)
-        return issued
-
-    def _tile_start(self, m, top_plane, group_weights, plane, shortcut, weight, bases, first, double):
-        layer = self.layer
-        m.d.sync += [
-            plane.eq(top_plane),
-            first.eq(1),
-            double.eq(0),
-            bases[0].eq(layer.main.top),
-            bases[1].eq(layer.shortcut.top),
-        ]
-        self._plane_start(m, top_plane, group_weights, shortcut, weight)
-
-    def _plane_start(self, m, plane, group_weights, shortcut, weight):
-        """A plane begins with the main source, or with the shortcut where only that has the plane."""
-        only_shortcut = plane >= self.layer.main.planes
-        m.d.sync += [
-            shortcut.eq(only_shortcut),
-            weight.eq(group_weights + Mux(only_shortcut, self.layer.shortcut_weights, 0)),
-        ]
+            start_tile(layer.weights)

@@ -1,6 +1,8 @@
 """Spikes back to the spike memory: channels become words, overlapping windows become one pixel."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from math import gcd
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,24 +16,150 @@ from ..interfaces import neuron_output, spike_write
 COUNT_BITS = WINDOWS.bit_length()
 
 
-class Condense(wiring.Component):
-    """Collects an output group's channels, then writes each window's word at its pixel.
+class Collector(wiring.Component):
+    """Channels of a position, some at a time, to whole spike words.
 
-    Dilated windows overlap: a private buffer holds how many windows fired at each pixel of the group.
-    Positions come in raster order and windows TL, TR, BL, BR inside one, so a window's contribution is
-    its pixel's first exactly where no earlier window reaches: nothing is ever cleared. Every
-    contribution is written through, so the last write of a word is the condensed one (OR, or the MSp
-    level in three planes; paper A, section 3.1).
+    Output groups and spike words are of different size: what a group leaves over of a word is kept per
+    position until the next group brings the rest.
+
+    Members
+    -------
+    layer : In(Layer); restart : In(1), pulse before a layer
+    i : In(stream(neuron_output)); o : Out(stream(word)): ``words[window]``, ``address`` of the word at
+    position (0, 0), whether its number is ``odd``, ``last`` position of the window, and what
+    ``neuron_output`` says of the position
+
+    Throughput: ``neurons`` channels per cycle.
+    """
+
+    KEPT = ("index", "row", "low", "column", "right", "edge", "near")
+
+    def __init__(self, config):
+        self.config = config
+        self.step = gcd(config.word, config.outputs)
+        given = neuron_output(config)
+        word = data.StructLayout(
+            {
+                "words": data.ArrayLayout(unsigned(config.word), WINDOWS),
+                "address": Layer.as_shape()["base"].shape,
+                "odd": unsigned(1),
+                "last": unsigned(1),
+                **{name: given[name].shape for name in self.KEPT},
+            }
+        )
+        super().__init__(
+            {
+                "layer": In(Layer),
+                "restart": In(1),
+                "i": In(stream.Signature(given)),
+                "o": Out(stream.Signature(word)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        config, layer, given, out = self.config, self.layer, self.i.payload, self.o.payload
+        word, lanes = config.word, config.neurons
+        taken = Signal()
+        # Channels are collected while the word before waits; only the next whole word has to.
+        emits = Signal()
+        m.d.comb += [
+            self.i.ready.eq(~self.o.valid | self.o.ready | ~emits),
+            taken.eq(self.i.valid & self.i.ready),
+        ]
+
+        # The word that is being collected: its number in the pixel, its address, its channels so far. Every
+        # position of an output group begins like the group's first.
+        # Slots without channels may count on behind the last word.
+        number = unsigned(len(layer.words) + 1)
+        begun = data.StructLayout({"number": number, "address": unsigned(16), "count": range(word)})
+        group, walk, here = Signal(begun), Signal(begun), Signal(begun)
+        after, full = Signal(begun), Signal()
+        count = here.count + lanes
+        begins, ends = given.slot == 0, given.slot == config.slots - 1
+        m.d.comb += [
+            here.eq(Mux(begins, group.as_value(), walk.as_value())),
+            full.eq(count == word),
+            after.number.eq(here.number + full),
+            after.address.eq(here.address + Mux(full, layer.group_step, 0)),
+            after.count.eq(Mux(full, 0, count)),
+        ]
+
+        # New channels enter at the top: a word's first channel reaches the bottom when the word is whole.
+        bits, shifted = (Signal(data.ArrayLayout(unsigned(word), WINDOWS), name=name) for name in ("bits", "shifted"))
+        for w in range(WINDOWS):
+            fresh = Cat(given.spikes[n][w] & given.present[n] for n in range(lanes))
+            m.d.comb += shifted[w].eq(Cat(bits[w][lanes:], fresh))
+
+        # What the groups before left over, and what this one leaves: at the bottom of a word.
+        rest = data.ArrayLayout(unsigned(word - self.step), WINDOWS)
+        left, kept = Signal(rest), Signal(rest)
+        if word > self.step:
+            m.submodules.leftover = leftover = memory.Memory(shape=rest, depth=config.positions, init=[])
+            read, write = leftover.read_port(), leftover.write_port()
+            m.d.comb += [
+                read.addr.eq(given.index),
+                read.en.eq(taken & begins),
+                kept.eq(read.data),
+                write.addr.eq(given.index),
+                write.data.eq(left),
+                write.en.eq(taken & ends),
+            ]
+        collected = Signal.like(shifted, name="collected")
+        m.d.comb += collected.eq(shifted)
+        for known in range(self.step, word, self.step):
+            with m.If(after.count == known):
+                m.d.comb += [left[w].eq(shifted[w][word - known :]) for w in range(WINDOWS)]
+            with m.If((here.number == group.number) & (group.count == known)):
+                for w in range(WINDOWS):
+                    m.d.comb += collected[w].eq(Cat(kept[w][:known], shifted[w][known:]))
+        flushes = ends & given.group_end & (after.count != 0)
+        m.d.comb += emits.eq((full | flushes) & (here.number < layer.words))
+
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        with m.If(taken):
+            m.d.sync += [bits.eq(shifted), walk.eq(after)]
+            with m.If(ends & given.chain_end):
+                m.d.sync += group.eq(after)
+            with m.If(emits):
+                m.d.sync += [
+                    self.o.valid.eq(1),
+                    out.words.eq(Mux(full, collected.as_value(), _widened(left, word))),
+                    out.address.eq(here.address),
+                    out.odd.eq(here.number[0]),
+                    out.last.eq(given.chain_end),
+                    *(out[name].eq(given[name]) for name in self.KEPT),
+                ]
+        with m.If(self.restart):
+            m.d.sync += [group.number.eq(0), group.address.eq(layer.base), group.count.eq(0)]
+        return m
+
+
+def _widened(words, width):
+    """Elements of ``words``, each zero-extended to ``width`` bits, as one value."""
+    parts = [words[n] for n in range(WINDOWS)]
+    return Cat(Cat(part, Const(0, width - len(part))) for part in parts)
+
+
+class Condense(wiring.Component):
+    """Writes each window's words at their pixel.
+
+    Dilated windows overlap: a private buffer holds how many windows fired at each pixel, for the two
+    words that are collected at a time. Positions come in raster order and windows TL, TR, BL, BR inside
+    one, so a window's contribution is its pixel's first exactly where no earlier window reaches: nothing
+    is ever cleared. Every contribution is written through, so the last write of a word is the condensed
+    one (OR, or the MSp level in three planes; paper A, section 3.1). Quadrants do not overlap: their
+    four pixels share a word and are written at once.
 
     Members
     -------
     layer : In(Layer), stable while its spikes are inside
     restart : In(1), pulse before a layer
-    i : In(stream(neuron_output)); o : Out(stream(spike_write))
-    idle : Out(1), nothing is inside: no word half collected, none left to write
+    i : In(stream(neuron_output)); o : Out(stream(spike_write)), must be taken at once
+    word_done : Out(1), pulse: one more word of every pixel is complete
 
-    Throughput: a channel per cycle while a position's writes (two cycles a window, two more with MSp, and
-    one a position) take no longer than its channels.
+    Throughput: a word per cycle and plane, a dilated one takes four times as long.
     """
 
     def __init__(self, config):
@@ -41,113 +169,86 @@ class Condense(wiring.Component):
                 "layer": In(Layer),
                 "restart": In(1),
                 "i": In(stream.Signature(neuron_output(config))),
-                "o": Out(stream.Signature(spike_write(config))),
-                "idle": Out(1),
+                "o": Out(stream.Signature(spike_write(config), always_ready=True)),
+                "word_done": Out(1),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
         config, layer = self.config, self.layer
-        dilated = layer.windows == Windows.D
-        quarter, offset = Signal(5), Signal(6)
-        offset_words = Signal(14)  # the same distance downwards in the map
-        m.d.comb += [quarter.eq(layer.side >> 2), offset.eq(Mux(dilated, quarter, layer.side >> 1))]
-        m.d.sync += offset_words.eq(offset * layer.side)
+        m.submodules.collector = collector = Collector(config)
+        wiring.connect(m, wiring.flipped(self.i), collector.i)
+        m.d.comb += [collector.layer.eq(layer), collector.restart.eq(self.restart)]
+        dilated, msp = layer.windows == Windows.D, layer.condense == Mode.MSP
+        given, word = collector.o.payload, config.word
 
-        # Collect: one bit per window and channel.
-        bits = Signal(data.ArrayLayout(unsigned(config.outputs), WINDOWS))
-        collecting, full, ends_group = Signal(), Signal(), Signal()
-        row, column, row_words = Signal(6), Signal(6), Signal(14)
-        take = Signal()  # the writer takes the collected position over, so the next one may begin
-        m.d.comb += self.i.ready.eq(~full | take)
-        given = self.i.payload
-        with m.If(take):
-            m.d.sync += full.eq(0)
-        with m.If(self.i.valid & self.i.ready):
-            for w in range(WINDOWS):
-                fresh = Mux(given.slot == 0, 0, bits[w])
-                m.d.sync += bits[w].eq(fresh | (given.spikes[w] << given.slot))
-            m.d.sync += [collecting.eq(~given.word_end), full.eq(given.word_end), ends_group.eq(given.group_end)]
-            m.d.sync += [row.eq(given.row), column.eq(given.column), row_words.eq(given.row * layer.side)]
-
-        # Write: window by window.
-        words = Signal.like(bits)
-        y0, x0 = Signal(6), Signal(6)
-        last_position = Signal()
-        window, plane = Signal(range(WINDOWS)), Signal(range(Mode.MSP.planes))
-        y, x = Signal(7), Signal(7)
-        m.d.comb += [y.eq(y0 + Mux(window[1], offset, 0)), x.eq(x0 + Mux(window[0], offset, 0))]
-        words0, pixel = Signal(14), Signal(14)
-        m.d.comb += pixel.eq(words0 + Mux(window[1], offset_words, 0) + x)
-
-        counts = data.ArrayLayout(unsigned(COUNT_BITS), config.outputs)
-        m.submodules.buffer = buffer = memory.Memory(shape=counts, depth=config.condense_words, init=[])
-        before, after = buffer.read_port(), buffer.write_port()
-        first = (window[1] | (y0 < offset)) & (window[0] | (x0 < offset))
-        total, levels = Signal(counts), Signal(counts)
-        where, mine = Signal(14), Signal(config.outputs)
-        fresh, cover = Signal(), Signal(2)
-
-        def doubled(place):
-            return dilated & (place >= quarter) & (place < quarter * 3)
-
-        # What was read must outlive the write of plane 0: the port reads in "Look" and then holds.
-        looking = Signal()
-        m.d.comb += [before.addr.eq(pixel), before.en.eq(looking), after.addr.eq(where), after.data.eq(total)]
-        for n in range(config.outputs):
-            m.d.comb += total[n].eq(Mux(fresh, 0, before.data[n]) + mine[n])
-            m.d.comb += levels[n].eq(arith.condense_level(total[n], cover))
-        msp = layer.condense == Mode.MSP
-        fired = Cat(total[n].any() for n in range(config.outputs))
-
-        # Which words of the map this output group is: a slice of the lanes where they are wider.
-        slices = config.lanes // config.outputs
-        group_address, up, part = Signal(16), Signal(16), Signal(range(slices + 1))
-        word = Signal(config.outputs)
+        # Look: which pixel, and what earlier windows left there.
+        window, look, last_window = Signal(range(WINDOWS)), Signal(), Signal()
+        low, right = window[1], window[0]
+        inside, quadrant = Signal(given.index.shape()), Signal(range(WINDOWS))
         m.d.comb += [
-            self.o.payload.word.eq(word.replicate(slices)),
-            self.o.payload.mask.eq(1 << part),
-            self.o.payload.address.eq(group_address + where + up),
-            word.eq(fired),
+            inside.eq(Mux(low, given.row[1], given.row[0]) + Mux(right, given.column[1], given.column[0])),
+            quadrant.eq(Cat(given.right.bit_select(right, 1), given.low.bit_select(low, 1))),
+            last_window.eq(~dilated | (window == WINDOWS - 1)),
+            collector.o.ready.eq(look & last_window),
         ]
+        counts = data.ArrayLayout(unsigned(COUNT_BITS), word)
+        m.submodules.buffer = buffer = memory.Memory(shape=counts, depth=2 * config.condense_words, init=[])
+        before, after = buffer.read_port(), buffer.write_port()
+        place_bits = (config.condense_words // WINDOWS - 1).bit_length()
+        m.d.comb += [before.addr.eq(Cat(inside[:place_bits], quadrant, given.odd)), before.en.eq(look)]
+        # In the first quarter only the upper (left) window reaches; the lower one's overlap ends at its half.
+        covered = [Mux(far, given.near[n], ~given.edge[n]) for n, far in enumerate((low, right))]
+
+        # Write: what the pixel's windows have fired so far.
+        busy, plane = Signal(), Signal(range(Mode.MSP.planes))
+        where, pixel = Signal(16), Signal.like(before.addr)
+        mine, one = Signal.like(given.words), Signal(word)
+        fresh, cover, target, ends = Signal(), Signal(2), Signal(range(WINDOWS)), Signal()
+        finishes = busy & (~msp | (plane == Mode.MSP.planes - 1))
+        m.d.comb += look.eq(collector.o.valid & (~busy | finishes))
+        with m.If(finishes):
+            m.d.sync += busy.eq(0)
+        with m.If(busy):
+            m.d.sync += [plane.eq(plane + 1), where.eq(where + layer.plane_step)]
+        with m.If(look):
+            m.d.sync += [
+                busy.eq(1),
+                plane.eq(0),
+                where.eq(given.address + Mux(dilated, inside, given.index)),
+                pixel.eq(before.addr),
+                mine.eq(given.words),
+                one.eq(given.words[window]),
+                fresh.eq((low | given.edge[0]) & (right | given.edge[1])),
+                cover.eq(covered[0] + covered[1]),
+                target.eq(quadrant),
+                ends.eq(given.last & last_window),
+                window.eq(Mux(dilated, window + 1, 0)),
+            ]
+
+        total, levels = Signal(counts), Signal(counts)
+        for n in range(word):
+            m.d.comb += total[n].eq(Mux(fresh, 0, before.data[n]) + one[n])
+            m.d.comb += levels[n].eq(arith.condense_level(total[n], cover))
+        m.d.comb += [
+            after.addr.eq(pixel),
+            after.data.eq(total),
+            after.en.eq(busy & dilated & (plane == 0)),
+            self.o.valid.eq(busy),
+            self.o.payload.address.eq(where),
+            self.word_done.eq(finishes & ends),
+        ]
+        condensed = Signal(word)
+        m.d.comb += condensed.eq(Cat(total[n].any() for n in range(word)))
         with m.If(msp), m.Switch(plane):
             for p in range(Mode.MSP.planes):
                 with m.Case(p):
-                    m.d.comb += word.eq(Cat(levels[n][p] for n in range(config.outputs)))
-
-        with m.FSM() as fsm:
-            with m.State("Wait"):
-                with m.If(full):
-                    m.d.comb += take.eq(1)
-                    m.d.sync += [words.eq(bits), y0.eq(row), x0.eq(column), words0.eq(row_words)]
-                    m.d.sync += [last_position.eq(ends_group), window.eq(0)]
-                    m.next = "Look"
-            with m.State("Look"):
-                m.d.comb += looking.eq(1)
-                m.d.sync += [
-                    where.eq(pixel),
-                    mine.eq(words[window]),
-                    fresh.eq(~dilated | first),
-                    cover.eq(doubled(y) + doubled(x)),
-                    plane.eq(0),
-                    up.eq(0),
-                ]
-                m.next = "Write"
-            with m.State("Write"):
-                m.d.comb += [self.o.valid.eq(1), after.en.eq(dilated & self.o.ready & (plane == 0))]
-                with m.If(self.o.ready):
-                    m.d.sync += [plane.eq(plane + 1), up.eq(up + layer.plane_step)]
-                    with m.If(~msp | (plane == Mode.MSP.planes - 1)):
-                        m.d.sync += window.eq(window + 1)
-                        m.next = "Look"
-                        with m.If(window == WINDOWS - 1):
-                            m.next = "Wait"
-                            with m.If(last_position):
-                                m.d.sync += part.eq(part + 1)
-                                with m.If(part == slices - 1):
-                                    m.d.sync += [part.eq(0), group_address.eq(group_address + layer.group_step)]
-        m.d.comb += self.idle.eq(fsm.ongoing("Wait") & ~full & ~collecting)
-        with m.If(self.restart):
-            m.d.sync += [group_address.eq(layer.base), part.eq(0)]
+                    m.d.comb += condensed.eq(Cat(levels[n][p] for n in range(word)))
+        with m.If(dilated):
+            m.d.comb += self.o.payload.mask.eq(1 << target)
+            m.d.comb += [self.o.payload.words[w].eq(condensed) for w in range(WINDOWS)]
+        with m.Else():
+            m.d.comb += self.o.payload.mask.eq(-1)
+            m.d.comb += [self.o.payload.words[w].eq(mine[w]) for w in range(WINDOWS)]
         return m

@@ -1,4 +1,4 @@
-"""The neuron unit: scale, carry chain, threshold; one channel with its four windows per cycle."""
+"""The neuron unit: scale, carry chain, threshold; some channels with their four windows per cycle."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
@@ -8,28 +8,32 @@ from onespike.contract import arith
 from onespike.contract.config import PARAMETER_BITS, POTENTIAL_BITS, WINDOWS
 from onespike.contract.isa import Carry, Layer, Windows
 
-from ..interfaces import chain_tag, neuron_input, neuron_output
+from ..interfaces import chain_tag, neuron_input, neuron_output, potentials
 from .omega import CarryStage, table_write
+
+_SCALE = 4
+"""Cycles from accumulator to current: operands, product, offset added, shifted and saturated."""
+_FIRED = [_SCALE + w * CarryStage.latency for w in range(WINDOWS)]
+"""Cycle in which the potential of each window is there."""
 
 
 class NeuronUnit(wiring.Component):
-    """Current, potential and spike of a neuron in four windows (paper A, Eq. 1-6; no reset at T = 1).
+    """Current, potential and spike of neurons in four windows (paper A, Eq. 1-6; no reset at T = 1).
 
-    The chain over the windows is unrolled in space: window p waits in registers until window p-1's
+    The chain over the windows is unrolled in space: the current of window p waits until window p-1's
     carry arrives, so there is no carry memory and no bubble.
 
     Members
     -------
     layer : In(Layer), stable while its neurons are inside
     table_write : In(stream(table_write)), always ready
-    i : In(stream(neuron_input)); o : Out(stream(neuron_output))
+    i : In(stream(neuron_input)), windows one cycle apart, and o : Out(stream(neuron_output)), always ready
+    potentials : Out(stream(potentials)), of layers that keep them, always ready
 
-    Attributes: ``latency``. Throughput: one channel (four neurons) per cycle; a blocked output holds
-    the whole unit.
+    Attributes: ``latency``. Throughput: ``neurons`` channels (four neurons each) per cycle; nothing stops it.
     """
 
-    scale_latency = 4
-    latency = scale_latency + (WINDOWS - 1) * CarryStage.latency
+    latency = _FIRED[-1]
 
     def __init__(self, config):
         self.config = config
@@ -37,78 +41,88 @@ class NeuronUnit(wiring.Component):
             {
                 "layer": In(Layer),
                 "table_write": In(stream.Signature(table_write(config), always_ready=True)),
-                "i": In(stream.Signature(neuron_input(config))),
-                "o": Out(stream.Signature(neuron_output(config))),
+                "i": In(stream.Signature(neuron_input(config), always_ready=True)),
+                "o": Out(stream.Signature(neuron_output(config), always_ready=True)),
+                "potentials": Out(stream.Signature(potentials(config), always_ready=True)),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        config, layer = self.config, self.layer
-        enable = Signal()
+        config = self.config
         valid = Signal(self.latency)
+        m.d.sync += valid.eq(Cat(self.i.valid, valid[:-1]))
         m.d.comb += [
-            enable.eq(~valid[-1] | self.o.ready),
-            self.i.ready.eq(enable),
             self.o.valid.eq(valid[-1]),
+            self.potentials.valid.eq(valid[_FIRED[2] - 1] & self.layer.store),
         ]
-        with m.If(enable):
-            m.d.sync += valid.eq(Cat(self.i.valid, valid[:-1]))
 
         def delay(value, cycles, name):
-            """``value``, ``cycles`` enabled cycles later."""
+            """``value``, ``cycles`` cycles later."""
             for n in range(cycles):
-                register = Signal(value.shape(), name=f"{name}_{n}")
-                with m.If(enable):
-                    m.d.sync += register.eq(value)
+                register = Signal(value.shape(), name=f"{name}_{n}", reset_less=True)
+                m.d.sync += register.eq(value)
                 value = register
             return value
 
-        # Scale: operands, product, rounded product, current. Registers on both sides of the product map into
-        # a DSP48E1; its adder, the shifter and the saturation are too long for one cycle together.
-        given = self.i.payload
-        bias = delay(given.parameter.bias, self.scale_latency - 1, "bias")
-        currents = []
-        for w in range(WINDOWS):
-            acc = delay(given.acc[w], 1, f"acc{w}")
-            scale = delay(given.parameter.scale, 1, f"scale{w}")
-            product = Signal(signed(config.acc_bits + PARAMETER_BITS), name=f"product{w}")
-            # One bit more than the product: rounding may carry.
-            rounded = Signal(signed(len(product) + 1), name=f"rounded{w}")
-            current = Signal(signed(POTENTIAL_BITS), name=f"current{w}")
-            with m.If(enable):
-                m.d.sync += [
-                    product.eq(acc * scale),
-                    rounded.eq(arith.round_shift(product, layer.shift)),
-                    current.eq(arith.saturate(rounded + bias, POTENTIAL_BITS)),
-                ]
-            currents.append(current)
+        for lane in range(config.neurons):
+            self._lane(m, lane, delay)
 
-        # Chain.
-        chained = (layer.windows != Windows.NONE) & (layer.carry != Carry.NONE)
-        potentials = [currents[0]]
-        for w in range(1, WINDOWS):
-            age = (w - 1) * CarryStage.latency
-            m.submodules[f"carry{w}"] = stage = CarryStage(config)
-            previous = delay(given.previous[w - 1], self.scale_latency + age, f"previous{w}")
-            m.d.comb += [
-                stage.carry.eq(Mux(chained, layer.carry, Carry.NONE)),
-                stage.table.eq(layer.table),
-                stage.enable.eq(enable),
-                stage.table_write.valid.eq(self.table_write.valid),
-                stage.table_write.payload.eq(self.table_write.payload),
-                stage.a.eq(previous),
-                stage.b.eq(potentials[-1]),
-                stage.u.eq(delay(currents[w], age, f"wait{w}")),
-            ]
-            potentials = [delay(v, CarryStage.latency, f"passed{w}_{n}") for n, v in enumerate(potentials)]
-            potentials.append(stage.v)
-
-        out = self.o.payload
-        m.d.comb += out.spikes.eq(Cat(arith.fire(v, config.k) for v in potentials))
-        m.d.comb += [out.potentials[n].eq(potentials[n]) for n in range(WINDOWS - 1)]
+        given, out = self.i.payload, self.o.payload
         tag = Signal(data.StructLayout(chain_tag(config)))
         m.d.comb += [tag[name].eq(given[name]) for name in chain_tag(config)]
         late = data.View(tag.shape(), delay(tag.as_value(), self.latency, "tag"))
         m.d.comb += [out[name].eq(late[name]) for name in chain_tag(config)]
         return m
+
+    def _lane(self, m, lane, delay):
+        """One channel per cycle: four windows, ``CarryStage.latency`` cycles apart."""
+        config, layer, given = self.config, self.layer, self.i.payload
+        parameter = given.parameter[lane]
+        wide = signed(PARAMETER_BITS + 7)
+        scale, offset = Signal(wide, name=f"scale{lane}"), Signal(signed(PARAMETER_BITS + 16), name=f"offset{lane}")
+        m.d.comb += [
+            scale.eq(arith.prescale(parameter.scale, layer.shift)),
+            offset.eq(arith.rounding_offset(parameter.bias, layer.shift)),
+        ]
+        currents = []
+        for w in range(WINDOWS):
+            name = f"{lane}_{w}"
+            scale, offset = delay(scale, 1, f"scale{name}"), delay(offset, 1, f"offset{name}")
+            acc = delay(given.acc[lane][w], 1, f"acc{name}")
+            product = Signal(signed(len(acc) + len(scale)), name=f"product{name}", reset_less=True)
+            later = Signal.like(offset, name=f"later{name}", reset_less=True)
+            total = Signal(signed(len(product) + 1), name=f"total{name}", reset_less=True)
+            current = Signal(signed(POTENTIAL_BITS), name=f"current{name}", reset_less=True)
+            m.d.sync += [
+                product.eq(acc * scale),
+                later.eq(offset),
+                total.eq(product + later),
+                current.eq(arith.rescale(total, layer.shift, POTENTIAL_BITS)),
+            ]
+            currents.append(current)
+
+        chained = (layer.windows != Windows.NONE) & (layer.carry != Carry.NONE)
+        fired = [currents[0]]
+        for w in range(1, WINDOWS):
+            name = f"{lane}_{w}"
+            m.submodules[f"carry{name}"] = stage = CarryStage(config)
+            began = _FIRED[w - 1]
+            m.d.comb += [
+                stage.carry.eq(Mux(chained, layer.carry, Carry.NONE)),
+                stage.table.eq(layer.table),
+                stage.table_write.valid.eq(self.table_write.valid),
+                stage.table_write.payload.eq(self.table_write.payload),
+                stage.a.eq(delay(given.previous[lane][w - 1], began, f"previous{name}")),
+                stage.b.eq(fired[-1]),
+                # The current is there w cycles after window 0's.
+                stage.u.eq(delay(currents[w], began + CarryStage.lead - _SCALE - w, f"wait{name}")),
+            ]
+            fired.append(stage.v)
+
+        for w, v in enumerate(fired):
+            spike = delay(arith.fire(v, config.k), self.latency - _FIRED[w], f"spike{lane}_{w}")
+            m.d.comb += self.o.payload.spikes[lane][w].eq(spike)
+            if w < WINDOWS - 1:
+                kept = delay(v, _FIRED[2] - _FIRED[w], f"kept{lane}_{w}")
+                m.d.comb += self.potentials.payload[lane][w].eq(kept)

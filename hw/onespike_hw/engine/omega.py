@@ -20,14 +20,15 @@ class CarryStage(wiring.Component):
     Members
     -------
     carry, table : In, from the layer's descriptor
-    enable : In(1), 0 holds the whole stage
     table_write : In(stream(table_write)), always ready
-    a, b, u : In(signed 12 bits); v : Out(signed 12 bits), ``latency`` enabled cycles later
+    a, b : In(signed 12 bits); u : In(signed 12 bits), ``lead`` cycles later;
+    v : Out(signed 12 bits), ``latency`` cycles after a and b
 
-    Attributes: ``latency``.
+    Attributes: ``latency``, ``lead``.
     """
 
-    latency = 4
+    latency = 5
+    lead = 3
 
     def __init__(self, config):
         self.config = config
@@ -37,7 +38,6 @@ class CarryStage(wiring.Component):
             {
                 "carry": In(Carry),
                 "table": In(fields["table"].shape),
-                "enable": In(1),
                 "table_write": In(stream.Signature(table_write(config), always_ready=True)),
                 "a": In(potential),
                 "b": In(potential),
@@ -52,15 +52,9 @@ class CarryStage(wiring.Component):
         depth = config.tables * config.table_words
         m.submodules.tables = tables = memory.Memory(shape=signed(config.table_bits), depth=depth, init=[])
         write, plus, minus = tables.write_port(), tables.read_port(), tables.read_port()
-        m.d.comb += [
-            write.en.eq(self.table_write.valid),
-            write.addr.eq(self.table_write.payload.address),
-            write.data.eq(self.table_write.payload.value),
-        ]
 
         # Cycle 1: table addresses, and the carries that need no table.
-        addresses = arith.omega_addresses(self.a, self.b, config.k)
-        simple, plain = Signal(signed(POTENTIAL_BITS + 1)), Signal(signed(POTENTIAL_BITS + 1))
+        simple, plain = Signal(signed(POTENTIAL_BITS + 1)), Signal(signed(POTENTIAL_BITS + 1), reset_less=True)
         with m.Switch(self.carry):
             with m.Case(Carry.LEAK):
                 m.d.comb += simple.eq(arith.leak(self.b))
@@ -68,18 +62,30 @@ class CarryStage(wiring.Component):
                 m.d.comb += simple.eq(arith.carry_mean(self.a, self.b))
             with m.Case(Carry.RELU):
                 m.d.comb += simple.eq(arith.carry_relu(self.a, self.b))
-        u = [Signal(signed(POTENTIAL_BITS), name=f"u{n}") for n in range(3)]
-        late, carry = Signal.like(plain), Signal.like(plain)
-        for port, address in zip((plus, minus), addresses, strict=True):
-            m.d.comb += port.en.eq(self.enable)
-            with m.If(self.enable):
-                m.d.sync += port.addr.eq((self.table << (config.k + 4)) | address)
-        with m.If(self.enable):
-            m.d.sync += [plain.eq(simple), u[0].eq(self.u)]
+        addresses = [Signal(config.k + 4, name=f"address{n}", reset_less=True) for n in range(2)]
+        late = Signal.like(plain)
+        carry = Signal(signed(POTENTIAL_BITS + 1), reset_less=True)
+        total = Signal(signed(POTENTIAL_BITS + 2), reset_less=True)
+
+        # Tables are written while nothing runs: the port of one read serves, so that a block memory has enough.
+        loading = self.table_write.valid
+        m.d.comb += [
+            write.en.eq(loading),
+            write.addr.eq(Mux(loading, self.table_write.payload.address, (self.table << config.k + 4) | addresses[0])),
+            write.data.eq(self.table_write.payload.value),
+            plus.addr.eq(write.addr),
+            minus.addr.eq((self.table << config.k + 4) | addresses[1]),
+        ]
+        for register, address in zip(addresses, arith.omega_addresses(self.a, self.b, config.k), strict=True):
+            m.d.sync += register.eq(address)
+        m.d.sync += [
+            plain.eq(simple),
             # Cycle 2: the tables are read.
-            m.d.sync += [late.eq(plain), u[1].eq(u[0])]
-            # Cycle 3: the carry. A block memory answers late in its cycle, so the potential has its own.
-            m.d.sync += [carry.eq(Mux(self.carry == Carry.OMEGA, plus.data + minus.data, late)), u[2].eq(u[1])]
-            # Cycle 4: the potential.
-            m.d.sync += self.v.eq(arith.potential(u[2], carry, POTENTIAL_BITS))
+            late.eq(plain),
+            # Cycle 3: the carry.
+            carry.eq(Mux(self.carry == Carry.OMEGA, plus.data + minus.data, late)),
+            # Cycles 4 and 5: the potential (``arith.potential`` in two steps).
+            total.eq(self.u + carry),
+            self.v.eq(arith.saturate(total, POTENTIAL_BITS)),
+        ]
         return m

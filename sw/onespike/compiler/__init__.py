@@ -8,7 +8,8 @@ from ..contract.config import PIXEL_BITS
 from ..contract.isa import Carry
 from ..contract.program import Program
 from . import limits, report
-from .layout import describe, place_maps
+from .layout import describe, parameter_entries, place_maps
+from .schedule import predict
 from .weights import encode
 
 
@@ -40,6 +41,7 @@ def compile(model, config):
 
     scale = [layer.scale for layer in model.layers] + [np.zeros(spec.classes, np.int64)]
     bias = [layer.bias for layer in model.layers] + [model.bias]
+    scale, bias = ([_whole_words(part, config) for part in parts] for parts in (scale, bias))
     tables = [layer.table for layer in model.layers if layer.table is not None]
     channels, side, _ = spec.input_shape
     program = Program(
@@ -50,7 +52,7 @@ def compile(model, config):
         bias=np.concatenate(bias).astype(np.int64),
         tables=np.array(tables, np.int64).reshape(-1, config.table_words),
         image_channels=channels,
-        image_pixels=side * side,
+        image_side=side,
         image_base=maps[0].base,
         classes=spec.classes,
         metadata={
@@ -65,16 +67,22 @@ def compile(model, config):
     return Compiled(program, _report(spec, config, maps, layers, weights, bits))
 
 
+def _whole_words(values, config):
+    """``values`` with zeros up to whole words of the parameter memory."""
+    return np.pad(values, (0, parameter_entries(len(values), config) - len(values)))
+
+
 def _prove_accumulators(model, config, maps, names):
     """Accumulator bits per layer, from the actual weights."""
-    bits, top_of = [], [2**PIXEL_BITS - 1] + [4 if layer.condense.planes > 1 else 1 for layer in model.spec.layers]
+    bits, top_of = [], [2**PIXEL_BITS - 1] + [layer.condense.top for layer in model.spec.layers]
     for index, (layer, (*_, skip)) in enumerate(zip(model.layers, model.spec.geometry(), strict=True)):
         rows = layer.weight.reshape(len(layer.weight), -1).astype(np.int64) * top_of[index]
         if skip is not None:
             side = layer.shortcut.reshape(len(layer.shortcut), -1).astype(np.int64) * top_of[skip + 1]
             rows = np.concatenate([rows, side], axis=1)
         bits.append(limits.accumulator_bits(rows, 1))
-    bits.append(limits.accumulator_bits(model.weight, top_of[-1]))
+    # The classifier's accumulators run over all positions of a window.
+    bits.append(limits.accumulator_bits(model.weight, top_of[-1] * (maps[-1].side // 2) ** 2))
     for name, needed in zip(names, bits, strict=True):
         limits.check_accumulator(name, needed, config)
     limits.check_score(model.weight, model.bias, top_of[-1], maps[-1].side ** 2)
@@ -82,17 +90,20 @@ def _prove_accumulators(model, config, maps, names):
 
 
 def _report(spec, config, maps, layers, weights, bits):
-    rows = [report.layer_row(spec, i, config, layers[i], maps, bits[i]) for i in range(len(spec.layers))]
-    rows.append(report.classifier_row(spec, config, maps[-1], bits[-1]))
+    arrives = report.image_cycles(spec, config)
+    plan = predict(layers, config, arrives)
+    costs = list(zip(bits, plan.layer_cycles, plan.beats, strict=True))
+    rows = [report.layer_row(spec, i, config, layers[i], maps, *costs[i]) for i in range(len(spec.layers))]
+    rows.append(report.classifier_row(spec, config, maps[-1], *costs[-1]))
     memory = {
         "spike words": (max(m.base + m.words for m in maps), config.spike_words),
-        "weight words": (len(weights), config.weight_words),
-        "channels": (sum(layer["channels"] for layer in layers), config.channels),
+        "weight blocks": (len(weights), config.blocks),
+        "channels": (sum(parameter_entries(layer["channels"], config) for layer in layers), config.channels),
         "potential words": (max(row.potential_words for row in rows), config.potential_words),
         "layers": (len(layers), config.layers),
         "tables": (sum(layer["carry"] is Carry.OMEGA for layer in layers), config.tables),
         "acc bits": (max(bits), config.acc_bits),
     }
     return report.Report(
-        config.name, config.peak_sop, config.clock_mhz, report.image_cycles(spec, config), rows, memory
+        config.name, config.peak_sop, config.clock_mhz, plan.cycles, plan.latency, arrives, rows, memory
     )

@@ -5,7 +5,7 @@ import numpy as np
 from ..contract.config import PIXEL_BITS, SCORE_BITS
 from ..contract.isa import Carry, Layer, Windows, pack
 from ..errors import LimitError
-from .layout import chain_side
+from .layout import chain_side, kept_potentials, parameter_entries, scan_side
 
 
 def _refuse(where, what, value, limit, config, advice):
@@ -31,7 +31,7 @@ def check_network(spec, config):
         _refuse(
             "network", "number of layers with classifier", len(geometry) + 1, config.layers, config, "use fewer layers"
         )
-    entries = sum(layer.channels for layer in spec.layers) + spec.classes
+    entries = sum(parameter_entries(count, config) for count in (*(e.channels for e in spec.layers), spec.classes))
     if entries > config.channels:
         _refuse("network", "number of channels and classes", entries, config.channels, config, "use fewer channels")
     tables = sum(layer.carry is Carry.OMEGA for layer in spec.layers)
@@ -42,11 +42,14 @@ def check_network(spec, config):
         where = f"layer {layer.name!r}"
         if layer.windows is Windows.D and side**2 > config.condense_words:
             _refuse(where, "dilated map of pixels", side**2, config.condense_words, config, "use windows N there")
-        kept = chain_side(layer, side) ** 2 * layer.channels
+        walked = max(chain_side(layer, side), scan_side(layer, side, config)) ** 2
+        if walked > config.positions:
+            _refuse(where, "positions of a window", walked, config.positions, config, "use a smaller map")
+        kept = kept_potentials(layer, side, config)
         if after is not None and after.carry.takes_previous and kept > config.potential_words:
             _refuse(
                 where,
-                "number of kept potentials",
+                "words of kept potentials",
                 kept,
                 config.potential_words,
                 config,
@@ -65,8 +68,8 @@ def check_descriptors(layers, names):
 
 def check_weights(count, config):
     """The weight memory holds them all."""
-    if count > config.weight_words:
-        _refuse("network", "number of weight words", count, config.weight_words, config, "use fewer channels or layers")
+    if count > config.blocks:
+        _refuse("network", "number of weight blocks", count, config.blocks, config, "use fewer channels or layers")
 
 
 def accumulator_bits(weights, top):

@@ -3,18 +3,16 @@
 from dataclasses import asdict, dataclass, field
 
 from ..contract.config import PIXEL_BITS, WINDOWS
-from ..contract.isa import LAYER_WORDS
-from .layout import chain_side, scan_frame
-
-# Cycles per position that the drain needs beside its channels, and per layer outside the array: the
-# descriptor's words, and the pipelines between sequencer and condenser.
-DRAIN_OVERHEAD = 6
-LAYER_OVERHEAD = LAYER_WORDS + 30
+from .layout import kept_potentials
 
 
 @dataclass(frozen=True)
 class LayerReport:
-    """One row. SOP: gated adds of real synapses, padding included, every bit plane counted."""
+    """One row. SOP: gated adds of real synapses, padding included, every bit plane counted.
+
+    ``cycles`` from the array's turn to the layer to its turn to the next; ``beats`` cycles in which it takes spikes,
+    the last of them when it has turned to the next.
+    """
 
     name: str
     shape: str
@@ -22,6 +20,7 @@ class LayerReport:
     weights: int
     dense_sop: int
     cycles: int
+    beats: int
     utilisation: float
     acc_bits: int
     spike_words: int
@@ -30,11 +29,17 @@ class LayerReport:
 
 @dataclass
 class Report:
-    """All rows and totals; ``memory`` maps a memory to (used, available)."""
+    """All rows and totals; ``memory`` maps a memory to (used, available).
+
+    ``cycles`` per image where one follows the other, ``latency`` of a single one, ``image_cycles`` in which an
+    image arrives: while the one before is computed.
+    """
 
     config: str
     peak_sop: int
     clock_mhz: int
+    cycles: float
+    latency: int
     image_cycles: int
     layers: list[LayerReport] = field(default_factory=list)
     memory: dict = field(default_factory=dict)
@@ -44,12 +49,12 @@ class Report:
         return sum(layer.dense_sop for layer in self.layers)
 
     @property
-    def cycles(self):
-        return self.image_cycles + sum(layer.cycles for layer in self.layers)
-
-    @property
     def utilisation(self):
         return self.dense_sop / (self.cycles * self.peak_sop)
+
+    @property
+    def frames_per_second(self):
+        return self.clock_mhz * 1e6 / self.cycles
 
     @property
     def weights(self):
@@ -59,7 +64,6 @@ class Report:
         """Plain dictionary."""
         return asdict(self) | {
             "dense_sop": self.dense_sop,
-            "predicted_cycles": self.cycles,
             "utilisation": self.utilisation,
             "weights": self.weights,
         }
@@ -72,12 +76,11 @@ class Report:
             what = f"{row.name:<14}{row.shape:<22}{row.mode:<32}{row.weights:>8}{row.dense_sop / 1e6:>8.2f}"
             cost = f"{row.cycles:>8}{100 * row.utilisation:>6.0f}%{row.acc_bits:>5}{row.spike_words:>8}"
             lines.append(f"{what}{cost}{row.potential_words:>12}")
-        lines.append(f"{'image in':<84}{self.image_cycles:>8}")
-        total = f"{'total':<68}{self.weights:>8}{self.dense_sop / 1e6:>8.2f}{self.cycles:>8}"
+        total = f"{'an image':<68}{self.weights:>8}{self.dense_sop / 1e6:>8.2f}{self.cycles:>8.0f}"
         lines.append(f"{total}{100 * self.utilisation:>6.0f}%")
-        fps = self.clock_mhz * 1e6 / self.cycles
         lines.append(
-            f"{self.config}: peak {self.peak_sop} SOP/cycle; predicted {fps:.0f} core frames/s at {self.clock_mhz} MHz"
+            f"{self.config}: peak {self.peak_sop} SOP/cycle; predicted {self.frames_per_second:.0f} core frames/s at "
+            f"{self.clock_mhz} MHz, {self.latency} cycles for a single image, {self.image_cycles} of them to arrive"
         )
         lines += [
             f"  {name:<16}{used:>8} of {room:>8} ({100 * used / room:.0f} %)"
@@ -86,64 +89,34 @@ class Report:
         return "\n".join(lines)
 
 
-def tiles(positions, config):
-    """Positions of each tile."""
-    return [min(config.tile, positions - start) for start in range(0, positions, config.tile)]
-
-
-def array_cycles(positions, blocks, channels, config):
-    """Cycles in which the array is taken: a block lasts as long as its positions or its weights' loading."""
-    groups = -(-channels // config.outputs)
-    return groups * blocks * sum(max(tile, config.outputs) for tile in tiles(positions, config))
-
-
-def drain_cycles(positions, channels, config):
-    """Cycles of the drain for a whole layer."""
-    groups = -(-channels // config.outputs)
-    return positions * (channels + groups * DRAIN_OVERHEAD)
-
-
-def layer_row(spec, index, config, layer, maps, bits):
+def layer_row(spec, index, config, layer, maps, bits, cycles, beats):
     """The row of a spiking layer."""
     entry, channels, _, side, skip = spec.geometry()[index]
     taps = channels * entry.kernel**2
     planes = maps[index].planes
     skip_channels, skip_planes = (maps[skip + 1].channels, maps[skip + 1].planes) if skip is not None else (0, 0)
-    positions = scan_frame(entry, side, config)[0] ** 2
-    sop = entry.channels * positions * WINDOWS * (taps * planes + skip_channels * skip_planes)
-    blocks = layer["main"]["groups"] * entry.kernel**2 * planes + layer["shortcut"]["groups"] * skip_planes
-    array = array_cycles(positions, blocks, entry.channels, config)
-    chain = chain_side(entry, side) ** 2
-    drain = drain_cycles(chain, entry.channels, config)
-    # The last tile drains while the array has nothing left to do.
-    last_group = entry.channels - (entry.channels - 1) // config.outputs * config.outputs
-    last_tile = chain if layer["gather"] else tiles(positions, config)[-1]
-    tail = last_tile * (last_group + DRAIN_OVERHEAD)
-    first_tile = array / (-(-entry.channels // config.outputs) * len(tiles(positions, config)))
-    cycles = round(max(array + tail, drain + first_tile)) + LAYER_OVERHEAD
+    sop = entry.channels * layer["positions"] * WINDOWS * (taps * planes + skip_channels * skip_planes)
     mode = entry.windows.name.lower() + (f" {entry.padding.name.lower()}" if entry.windows.value else "")
     mode += f" {entry.carry.name.lower()}" if entry.carry.value else ""
     mode += " msp" if entry.condense.value else ""
     return LayerReport(
         name=entry.name,
         shape=f"{channels}->{entry.channels} {entry.kernel}x{entry.kernel}/{entry.stride} @{side}",
-        mode=mode + (" gather" if layer["gather"] else "") + (f" +{entry.shortcut}" if skip is not None else ""),
+        mode=mode + (" scan" if layer["scan"] else "") + (f" +{entry.shortcut}" if skip is not None else ""),
         weights=entry.channels * (taps + skip_channels),
         dense_sop=sop,
         cycles=cycles,
+        beats=beats,
         utilisation=sop / (cycles * config.peak_sop),
         acc_bits=bits,
         spike_words=maps[index + 1].words,
-        potential_words=chain * entry.channels if layer["store"] else 0,
+        potential_words=kept_potentials(entry, side, config) if layer["store"] else 0,
     )
 
 
-def classifier_row(spec, config, origin, bits):
+def classifier_row(spec, config, origin, bits, cycles, beats):
     """The row of the classifier."""
-    positions = (origin.side // 2) ** 2
     sop = spec.classes * origin.side**2 * origin.channels * origin.planes
-    array = array_cycles(positions, origin.groups * origin.planes, spec.classes, config)
-    cycles = array + drain_cycles(positions, spec.classes, config) + LAYER_OVERHEAD
     return LayerReport(
         name="classifier",
         shape=f"{origin.channels}->{spec.classes} 1x1 @{origin.side}",
@@ -151,6 +124,7 @@ def classifier_row(spec, config, origin, bits):
         weights=spec.classes * origin.channels,
         dense_sop=sop,
         cycles=cycles,
+        beats=beats,
         utilisation=sop / (cycles * config.peak_sop),
         acc_bits=bits,
         spike_words=0,
@@ -161,5 +135,5 @@ def classifier_row(spec, config, origin, bits):
 def image_cycles(spec, config):
     """Cycles in which an image streams in: its bytes, or eight planes of every word."""
     channels, side, _ = spec.input_shape
-    words = [min(config.lanes, channels - start) for start in range(0, channels, config.lanes)]
+    words = [min(config.word, channels - start) for start in range(0, channels, config.word)]
     return side**2 * sum(max(count, PIXEL_BITS) for count in words)

@@ -2,29 +2,37 @@
 
 import numpy as np
 
+from ..contract.config import TAPS
+
 
 def blocks(weight, config):
-    """Weight words of one source, int64 (output groups, words, lanes).
+    """Weight blocks of one source, int64 (output groups, blocks, outputs, lanes).
 
-    ``weight``: (outputs, inputs, kernel, kernel). Words run kernel row, kernel column, input group,
-    output channel of the group; what lies beyond the real channels is 0.
+    ``weight``: (outputs, inputs, kernel, kernel). A 3x3 kernel takes a block per channel word and kernel
+    row, its lanes are the row's three taps times the word's channels; a 1x1 kernel takes three channel
+    words per block. What lies beyond the real channels is 0.
     """
     outputs, inputs, kernel, _ = weight.shape
-    groups = -(-inputs // config.lanes)
+    words = -(-inputs // config.word)
+    if kernel == 1:
+        words += -words % TAPS
     output_groups = -(-outputs // config.outputs)
-    padded = np.zeros((output_groups * config.outputs, groups * config.lanes, kernel, kernel), np.int64)
+    padded = np.zeros((output_groups * config.outputs, words * config.word, kernel, kernel), np.int64)
     padded[:outputs, :inputs] = weight
-    padded = padded.reshape(output_groups, config.outputs, groups, config.lanes, kernel, kernel)
-    return padded.transpose(0, 4, 5, 2, 1, 3).reshape(output_groups, -1, config.lanes)
+    if kernel == 1:
+        parts = padded.reshape(output_groups, config.outputs, -1, config.lanes)
+        return parts.transpose(0, 2, 1, 3)
+    parts = padded.reshape(output_groups, config.outputs, words, config.word, kernel, kernel)
+    return parts.transpose(0, 2, 4, 1, 5, 3).reshape(output_groups, -1, config.outputs, config.lanes)
 
 
 def encode(model, config):
-    """All weight words, int64 (words, lanes): layer by layer, output group by output group."""
+    """All weight blocks, int64 (blocks, outputs, lanes): layer by layer, output group by output group."""
     parts = []
     for layer in model.layers:
-        words = blocks(layer.weight, config)
+        group = blocks(layer.weight, config)
         if layer.shortcut is not None:
-            words = np.concatenate([words, blocks(layer.shortcut, config)], axis=1)
-        parts.append(words.reshape(-1, config.lanes))
-    parts.append(blocks(model.weight[:, :, None, None], config).reshape(-1, config.lanes))
+            group = np.concatenate([blocks(layer.shortcut, config), group], axis=1)
+        parts.append(group.reshape(-1, config.outputs, config.lanes))
+    parts.append(blocks(model.weight[:, :, None, None], config).reshape(-1, config.outputs, config.lanes))
     return np.concatenate(parts)

@@ -32,6 +32,10 @@ def round_shift(x, n):
 def saturate(x, bits):
     """``x`` clamped to the range of a signed integer of ``bits`` bits."""
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    if isinstance(x, Value):  # the same, without two comparators: it fits if all upper bits are the sign
+        upper: Any = x[bits - 1 :] if len(x) >= bits else x[-1]
+        lower: Any = x[:bits]
+        return Mux(upper.any() & ~upper.all(), Mux(x[-1], low, high), lower.as_signed())
     return where(x < low, low, where(x > high, high, x))
 
 
@@ -43,6 +47,25 @@ def combine_plane(acc, total):
 def current(acc, scale, shift, bias, bits):
     """Synaptic current U of one neuron: folded BatchNorm, ``round(acc*scale / 2**shift) + bias``."""
     return saturate(round_shift(acc * scale, shift) + bias, bits)
+
+
+def prescale(scale, shift):
+    """``scale`` so that the right shift of ``shift`` (0..15) that follows is 7 or 15; 7 bits wider."""
+    return scale << (7 ^ (shift & 7))
+
+
+def rounding_offset(bias, shift):
+    """What to add to ``acc * prescale(scale, shift)``: half a unit for rounding, and the bias in units."""
+    return where(shift > 7, (bias << 15) + (1 << 14), (bias << 7) + (1 << 6))
+
+
+def rescale(total, shift, bits):
+    """``current`` from ``acc * prescale(scale, shift) + rounding_offset(bias, shift)``.
+
+    The same integer as ``current`` (the offset of the bias is a multiple of what is shifted out), in the
+    form of one multiply-add and one choice of two shifts.
+    """
+    return saturate(where(shift > 7, total >> 15, total >> 7), bits)
 
 
 def potential(u, carry, bits):

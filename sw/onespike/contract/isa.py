@@ -74,11 +74,17 @@ class Condense(enum.Enum, shape=1):
         """Bit planes of a pixel."""
         return 3 if self is Condense.MSP else 1
 
+    @property
+    def top(self):
+        """Largest level of a pixel."""
+        return 4 if self is Condense.MSP else 1
+
 
 class Source(data.Struct):
-    """One spike map that a layer reads, and how the four windows walk over it.
+    """One spike map that a layer reads.
 
-    Steps are in spike words. ``planes`` 0 means that the source is absent.
+    A spike word holds ``HwConfig.word`` channels of four pixels: the same place in the four quadrants of
+    the map. Steps are in spike words. ``planes`` 0 means that the source is absent.
     """
 
     top: unsigned(16)
@@ -88,23 +94,27 @@ class Source(data.Struct):
     plane_step: unsigned(16)
     """Words from one plane to the next: groups * group_step."""
     groups: unsigned(6)
-    """Spike words per pixel and plane: input channels / lanes, rounded up."""
+    """Words of channels per place and plane: input channels / word, rounded up."""
     kernel: unsigned(2)
     """1 or 3; the padding is kernel // 2."""
     stride: unsigned(2)
     """1 or 2."""
-    side: unsigned(7)
-    """Width of the map in pixels: words from a pixel to the one below."""
+    fresh: unsigned(1)
+    """The layer before writes this map: a word may be read only when it is complete."""
+    half: unsigned(7)
+    """Half the side of the map, in pixels: words from a row of a quadrant to the next."""
+    area: unsigned(14)
+    """Words of a plane and group: half squared."""
     group_step: unsigned(14)
-    """Words from one group to the next: side squared."""
+    """Words from one group to the next: ``area`` and some, so that it is 1 modulo ``BANKS``."""
+    row_step: unsigned(8)
+    """Words from one row of outputs to the next: stride * half."""
     window: unsigned(7)
-    """Side of a window in pixels of this map."""
+    """Side of a scanned window in pixels of this map."""
     offset: unsigned(7)
-    """Distance between two windows in pixels of this map."""
+    """Distance between two scanned windows in pixels of this map (layers with ``scan``)."""
     offset_rows: unsigned(14)
-    """The same distance downwards, in words: offset * side."""
-    row_step: unsigned(14)
-    """Words from one row of outputs to the next: stride * side."""
+    """The same distance downwards, in words: offset * half."""
 
 
 class Layer(data.Struct):
@@ -115,9 +125,10 @@ class Layer(data.Struct):
     padding: Padding
     carry: Carry
     condense: Condense
-    gather: unsigned(1)
-    """Dilated windows over quadrant sums: the array runs over quadrants once, the chain picks its
-    four pixels from the accumulators (possible with padding ``map`` where the map fits a tile)."""
+    scan: unsigned(1)
+    """The array walks dilated windows, one of the four at a time. Otherwise it walks the quadrants, all
+    four at once, and dilated windows pick their pixels from the sums (possible with padding ``map``
+    where a quadrant fits a tile)."""
     store: unsigned(1)
     """Keep the potentials of windows 0..2 for the next layer."""
     table: unsigned(3)
@@ -128,24 +139,30 @@ class Layer(data.Struct):
     shortcut: Source
     scan_side: unsigned(6)
     """Side of the array's windows in output pixels."""
-    side: unsigned(7)
-    """Side of the output map; even."""
+    positions: unsigned(12)
+    """Places in the array's windows: scan_side squared."""
+    half: unsigned(6)
+    """Half the side of the output map."""
+    quarter_words: unsigned(12)
+    """Words from a quadrant's first row to the one a quarter of the map below: half squared / 2."""
     channels: unsigned(10)
     """Output channels or classes."""
+    words: unsigned(6)
+    """Spike words of an output pixel and plane: channels / word, rounded up."""
     base: unsigned(16)
     """First spike word of the output map."""
     group_step: unsigned(14)
-    """Words from one output group to the next: side squared."""
+    """Words from one group of output channels to the next."""
     plane_step: unsigned(16)
     """Words from one output plane to the next."""
-    weights: unsigned(20)
-    """First weight word."""
-    shortcut_weights: unsigned(16)
-    """Weight words of the main source, per output group: where the shortcut's begin."""
-    group_weights: unsigned(16)
-    """Weight words per output group, main and shortcut."""
+    weights: unsigned(16)
+    """First weight block."""
+    shortcut_blocks: unsigned(10)
+    """Weight blocks of the shortcut, per output group; they come first."""
+    group_blocks: unsigned(10)
+    """Weight blocks per output group, shortcut and main."""
     parameters: unsigned(12)
-    """First word of scales and biases."""
+    """First entry of scales and biases, a multiple of ``HwConfig.neurons``."""
 
 
 LAYER_WORDS = -(-Shape.cast(Layer).width // WORD_BITS)
@@ -167,7 +184,7 @@ class Target(enum.Enum, shape=4):
     LAYERS = 1
     """Descriptors, ``LAYER_WORDS`` words each."""
     WEIGHTS = 2
-    """Weight words, ``HwConfig.weight_program_words`` words each, low bits first."""
+    """Weight words, ``HwConfig.weight_program_words`` words each, low bits first; ``GROUP`` make a block."""
     PARAMETERS = 3
     """One ``Parameter`` per word."""
     TABLES = 4
@@ -196,12 +213,16 @@ class Header(data.Struct):
     layers: unsigned(8)
     image_channels: unsigned(8)
     """Bytes per pixel position on the pixel stream: colour channels times patch squared."""
-    image_pixels: unsigned(16)
-    """Pixel positions of an image: side squared."""
+    image_half: unsigned(8)
+    """Half the side of an image in pixel positions."""
+    reserved: unsigned(8)
     image_base: unsigned(16)
     """First spike word of the image's bit planes."""
     image_plane_step: unsigned(16)
-    """Words from one bit plane of the image to the next: word groups * positions."""
+    """Words from one bit plane of the image to the next."""
+    image_group_step: unsigned(16)
+    """Words from one group of channels to the next."""
+    reserved_too: unsigned(16)
 
 
 HEADER_WORDS = Shape.cast(Header).width // WORD_BITS

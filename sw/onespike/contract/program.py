@@ -15,10 +15,18 @@ from amaranth.hdl import Shape
 
 from ..errors import ProgramError
 from . import isa, regs
-from .config import PIXEL_BITS, POTENTIAL_BITS, PRESETS, SCORE_BITS, WINDOWS, HwConfig
+from .config import BANKS, GROUP, PIXEL_BITS, POTENTIAL_BITS, PRESETS, SCORE_BITS, TAPS, WINDOWS, HwConfig
 
 MAGIC = int.from_bytes(b"1SPK", "little")
-VERSION = 1
+VERSION = 2
+
+
+def group_step(area):
+    """Words from one channel group of a map to the next: ``area`` and up to three unused ones.
+
+    1 modulo ``BANKS``, so that the words of neighbouring groups at one place lie in different banks.
+    """
+    return area + (1 - area) % BANKS
 
 
 def fingerprint(config):
@@ -30,7 +38,7 @@ def fingerprint(config):
         },
         "enums": {e.__name__: {m.name: m.value for m in e} for e in (*isa.ENUMS, regs.Status)},
         "registers": {name: [offset, access] for name, (offset, access, _) in regs.REGISTERS.items()},
-        "widths": [PIXEL_BITS, POTENTIAL_BITS, SCORE_BITS, WINDOWS],
+        "widths": [PIXEL_BITS, POTENTIAL_BITS, SCORE_BITS, WINDOWS, TAPS, GROUP, BANKS],
         "config": config.to_dict(),
     }
     return zlib.crc32(json.dumps(contract, sort_keys=True, separators=(",", ":")).encode())
@@ -40,9 +48,9 @@ def fingerprint(config):
 class Program:
     """A compiled network for one core configuration.
 
-    ``layers``: dictionaries of ``isa.Layer`` fields; ``weights`` int64 (words, lanes); ``scale`` and
-    ``bias`` int64 (channels,); ``tables`` int64 (tables, 16 TH); ``metadata`` names for the host:
-    network, layers, labels, image shape, patch, model card.
+    ``layers``: dictionaries of ``isa.Layer`` fields; ``weights`` int64 (blocks, outputs, lanes);
+    ``scale`` and ``bias`` int64 (channels,); ``tables`` int64 (tables, 16 TH); ``image_side`` in pixel
+    positions; ``metadata`` names for the host: network, layers, labels, image shape, patch, model card.
     """
 
     config: HwConfig
@@ -52,7 +60,7 @@ class Program:
     bias: np.ndarray
     tables: np.ndarray
     image_channels: int
-    image_pixels: int
+    image_side: int
     image_base: int
     classes: int
     metadata: dict = field(default_factory=dict)
@@ -81,9 +89,12 @@ class Program:
             words=words,
             layers=len(self.layers),
             image_channels=self.image_channels,
-            image_pixels=self.image_pixels,
             image_base=self.image_base,
-            image_plane_step=-(-self.image_channels // config.lanes) * self.image_pixels,
+            image_half=self.image_side // 2,
+            image_plane_step=-(-self.image_channels // config.word) * group_step((self.image_side // 2) ** 2),
+            image_group_step=group_step((self.image_side // 2) ** 2),
+            reserved=0,
+            reserved_too=0,
         )
         image = np.concatenate([np.array(isa.to_words(header, isa.HEADER_WORDS), np.uint32), *body])
         return np.append(image, np.uint32(zlib.crc32(image.astype("<u4").tobytes())))
@@ -196,7 +207,7 @@ class Program:
             bias=np.array([p["bias"] for p in parameters], np.int64),
             tables=sections[isa.Target.TABLES].astype(np.int32).astype(np.int64).reshape(-1, config.table_words),
             image_channels=header["image_channels"],
-            image_pixels=header["image_pixels"],
+            image_side=2 * header["image_half"],
             image_base=header["image_base"],
             classes=layers[-1]["channels"],
             metadata=metadata,
@@ -209,8 +220,11 @@ def _section(target, words):
 
 
 def _pack_weights(weights, config):
-    bits = (weights[:, :, None] >> np.arange(config.weight_bits) & 1).astype(np.uint8).reshape(len(weights), -1)
-    padded = np.zeros((len(weights), config.weight_program_words * 32), np.uint8)
+    """Program words of blocks (n, outputs, lanes): word i of a block holds input i of every group."""
+    words = weights.reshape(-1, config.outputs * config.groups, GROUP).transpose(0, 2, 1)
+    words = words.reshape(-1, config.outputs * config.groups)
+    bits = (words[:, :, None] >> np.arange(config.weight_bits) & 1).astype(np.uint8).reshape(len(words), -1)
+    padded = np.zeros((len(words), config.weight_program_words * 32), np.uint8)
     padded[:, : bits.shape[1]] = bits
     return np.packbits(padded, axis=1, bitorder="little").view("<u4").reshape(-1)
 
@@ -218,7 +232,7 @@ def _pack_weights(weights, config):
 def _unpack_weights(words, config):
     raw = words.astype("<u4").view(np.uint8).reshape(-1, config.weight_program_words * 4)
     bits = np.unpackbits(raw, axis=1, bitorder="little")[:, : config.weight_word_bits]
-    values = bits.reshape(len(raw), config.lanes, config.weight_bits).astype(np.int64) @ (
-        1 << np.arange(config.weight_bits)
-    )
-    return np.where(values >> (config.weight_bits - 1), values - (1 << config.weight_bits), values)
+    pairs = config.outputs * config.groups
+    values = bits.reshape(len(raw), pairs, config.weight_bits).astype(np.int64) @ (1 << np.arange(config.weight_bits))
+    values = np.where(values >> (config.weight_bits - 1), values - (1 << config.weight_bits), values)
+    return values.reshape(-1, GROUP, pairs).transpose(0, 2, 1).reshape(-1, config.outputs, config.lanes)

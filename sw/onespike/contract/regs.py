@@ -32,8 +32,12 @@ REGISTERS = {
     "STATUS": (1, "r", "State of the core, an entry of ``Status``."),
     "RESET": (2, "w", "Any write drops the program and returns to NO_PROGRAM; not while an image runs."),
     "IMAGES": (3, "r", "Images classified since the program was loaded."),
-    "CYCLES": (4, "r", "Clock cycles from the first pixel of the last image to its last score."),
+    "CYCLES": (
+        4,
+        "r",
+        "Clock cycles from the last score before the last image (or its first pixel) to its last score.",
+    ),
     "ARRAY_CYCLES": (5, "r", "Of these, cycles in which the array took spike words."),
-    "SPIKE_STALLS": (6, "r", "Of these, cycles in which spike words waited for weights."),
+    "WEIGHT_WAITS": (6, "r", "Of these, cycles in which a block waited for its weights."),
 }
 """name -> (offset, access r or w, meaning)"""

@@ -11,7 +11,7 @@ def score(program, layer, levels, top):
     weights = block_weights(program, layer["weights"], layer, source["kernel"], source["groups"])[:, :, 0, 0]
     counts = levels.sum((2, 3), dtype=np.float64)
     bias = program.bias[layer["parameters"] :][: layer["channels"]]
-    return exact_product(weights[: layer["channels"]], counts, top * layer["side"] ** 2).T + bias
+    return exact_product(weights[: layer["channels"]], counts, top * (2 * layer["half"]) ** 2).T + bias
 
 
 def decide(scores):

@@ -12,17 +12,17 @@ def encode(program, pixels):
     Raises ``DataError`` where the pixels do not fit the program.
     """
     pixels = np.asarray(pixels)
-    side = round(program.image_pixels**0.5)
+    side = program.image_side
     expected = (program.image_channels, side, side)
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != expected:
         raise DataError(
             f"pixels are {pixels.dtype} {pixels.shape}, the program takes uint8 (n, {expected[0]}, {side}, {side}); "
             "patch the images first"
         )
-    return pad_channels(pixels.transpose(1, 0, 2, 3).astype(np.float32), program.config.lanes), 2**PIXEL_BITS - 1
+    return pad_channels(pixels.transpose(1, 0, 2, 3).astype(np.float32), program.config.word), 2**PIXEL_BITS - 1
 
 
-def pad_channels(levels, lanes):
-    """Levels (C, n, H, W) with zero channels up to whole words of ``lanes``."""
-    missing = -len(levels) % lanes
+def pad_channels(levels, word):
+    """Levels (C, n, H, W) with zero channels up to whole words of ``word``."""
+    missing = -len(levels) % word
     return np.concatenate([levels, np.zeros((missing, *levels.shape[1:]), levels.dtype)]) if missing else levels

@@ -7,19 +7,22 @@ matrix product's partial sums are proven to stay exact.
 import numpy as np
 
 from ..contract import arith
-from ..contract.config import POTENTIAL_BITS, WINDOWS
+from ..contract.config import POTENTIAL_BITS, TAPS, WINDOWS
 from ..contract.isa import Carry, Condense, Padding, Windows
 from .encoder import pad_channels
 
 
 def block_weights(program, first, layer, kernel, groups):
-    """Weights of one source as stored, int64 (output channels padded, groups * lanes, kernel, kernel)."""
+    """Weights of one source as stored, int64 (output channels padded, groups * word, kernel, kernel)."""
     config = program.config
-    count, rows = -(-layer["channels"] // config.outputs), kernel * kernel * groups * config.outputs
-    words = np.concatenate(
-        [program.weights[first + og * layer["group_weights"] :][:rows] for og in range(count)]
-    ).reshape(count, kernel, kernel, groups, config.outputs, config.lanes)
-    return words.transpose(0, 4, 3, 5, 1, 2).reshape(count * config.outputs, groups * config.lanes, kernel, kernel)
+    count = -(-layer["channels"] // config.outputs)
+    size = groups * TAPS if kernel == 3 else -(-groups // TAPS)
+    blocks = np.stack([program.weights[first + og * layer["group_blocks"] :][:size] for og in range(count)])
+    if kernel == 1:
+        rows = blocks.transpose(0, 2, 1, 3).reshape(count * config.outputs, -1, 1, 1)
+        return rows[:, : groups * config.word]
+    parts = blocks.reshape(count, groups, kernel, config.outputs, kernel, config.word)
+    return parts.transpose(0, 3, 1, 5, 2, 4).reshape(count * config.outputs, groups * config.word, kernel, kernel)
 
 
 def exact_product(weights, columns, top):
@@ -66,13 +69,13 @@ def accumulate(program, layer, sources):
     windows = layer["windows"]
     inside = layer["padding"] is Padding.WINDOW and windows is not Windows.NONE
     parts = [0] * (WINDOWS if inside else 1)
-    for name, first in (("main", layer["weights"]), ("shortcut", layer["weights"] + layer["shortcut_weights"])):
+    for name, first in (("shortcut", layer["weights"]), ("main", layer["weights"] + layer["shortcut_blocks"])):
         source = layer[name]
         if not source["planes"]:
             continue
         levels, top = sources[name]
         weights = block_weights(program, first, layer, source["kernel"], source["groups"])[: layer["channels"]]
-        views = [levels[:, :, y, x] for y, x in corners(windows, source["side"])] if inside else [levels]
+        views = [levels[:, :, y, x] for y, x in corners(windows, 2 * source["half"])] if inside else [levels]
         for index, view in enumerate(views):
             parts[index] = parts[index] + convolve(weights, view, top, source["stride"])
     return parts
@@ -104,7 +107,7 @@ def chain(layer, program, currents, previous):
 
 def condense(layer, spikes):
     """Levels (o, n, side, side) of one map from four windows of spikes."""
-    side, windows = layer["side"], layer["windows"]
+    side, windows = 2 * layer["half"], layer["windows"]
     total = np.zeros((*spikes[0].shape[:2], side, side), np.int64)
     cover = np.zeros((side, side), np.int64)
     for fired, (y, x) in zip(spikes, corners(windows, side), strict=True):
@@ -131,8 +134,7 @@ def run_layer(program, layer, sources, previous):
         potentials, levels = parts, arith.fire(parts[0], program.config.k).astype(np.int64)
     else:
         if len(parts) == 1:
-            parts = [parts[0][:, :, y, x] for y, x in corners(layer["windows"], layer["side"])]
+            parts = [parts[0][:, :, y, x] for y, x in corners(layer["windows"], 2 * layer["half"])]
         potentials = chain(layer, program, parts, previous)
         levels = condense(layer, [arith.fire(v, program.config.k) for v in potentials])
-    top = 4 if layer["condense"] is Condense.MSP else 1
-    return pad_channels(levels.astype(np.float32), program.config.lanes), top, potentials
+    return pad_channels(levels.astype(np.float32), program.config.word), layer["condense"].top, potentials

@@ -72,19 +72,16 @@ def _run_batch(program, pixels, trace):
 def spike_words(program, layer, levels):
     """A layer's levels int64 (channels, side, side) as the spike memory holds them.
 
-    Returns (addresses, words, masks), int64: a mask has a 1 for every lane that holds a channel.
+    Returns (addresses, words) int64 (n,) and (n, 4): a word's channels in the four quadrants.
     """
-    lanes, side, channels = program.config.lanes, layer["side"], layer["channels"]
-    groups = -(-channels // lanes)
-    padded = np.zeros((groups * lanes, side * side), np.int64)
-    padded[:channels] = levels.reshape(channels, -1)
-    held = np.zeros(groups * lanes, np.int64)
-    held[:channels] = 1
-    weights = 1 << np.arange(lanes)
-    masks = np.repeat(held.reshape(groups, lanes) @ weights, side * side)
+    word, half, groups = program.config.word, layer["half"], layer["words"]
+    padded = np.zeros((groups * word, 2 * half, 2 * half), np.int64)
+    padded[: layer["channels"]] = levels
+    # groups, word, quadrant row, row, quadrant column, column
+    quadrants = padded.reshape(groups, word, 2, half, 2, half)
     planes = []
     for plane in range(layer["condense"].planes):
-        bits = (padded >> plane & 1).reshape(groups, lanes, -1)
-        address = layer["base"] + plane * layer["plane_step"] + np.arange(groups * side * side)
-        planes.append((address, np.einsum("glp,l->gp", bits, weights).reshape(-1), masks))
+        bits = np.einsum("gwyrxc,w->grcyx", quadrants >> plane & 1, 1 << np.arange(word))
+        first = layer["base"] + plane * layer["plane_step"] + layer["group_step"] * np.arange(groups)
+        planes.append(((first[:, None] + np.arange(half**2)).reshape(-1), bits.reshape(-1, 4)))
     return tuple(np.concatenate(parts) for parts in zip(*planes, strict=True))

@@ -12,7 +12,7 @@ from torch import nn
 
 from ..contract import arith
 from ..contract.config import PARAMETER_BITS
-from ..contract.isa import Carry, Condense, Padding, Windows
+from ..contract.isa import Carry, Padding, Windows
 from ..errors import ModelError
 from ..quantised import QuantisedLayer, QuantisedModel
 from .neuron import chain, condense, split
@@ -87,7 +87,7 @@ class SpikingConv(nn.Module):
             u = [whole] if spec.windows is Windows.NONE else split(whole, spec.windows)
             if spec.carry is Carry.NONE or not self.carrying:
                 # Every window over a pixel has the same potential: one comparison does for all.
-                return self.fire(whole) * (4 if spec.condense is Condense.MSP else 1), u
+                return self.fire(whole) * spec.condense.top, u
         if not self.carrying:
             spec = replace(spec, carry=Carry.NONE)
         v, spikes = chain(u, previous, spec, self.gain, self.k, self.fire)
