@@ -12,7 +12,7 @@ NAME = f"unit-loader-{CONFIG}"
 
 def test_loader_at_board_size():
     tests = simulate(Loader(preset(CONFIG)), "onespike_sim.units.test_loader", NAME, {"ONESPIKE_CONFIG": CONFIG})
-    assert tests == 2
+    assert tests == 4
 
 
 def test_a_failed_bench_names_test_reason_and_seed(monkeypatch):

@@ -1,186 +1,219 @@
-"""Condenser against a map filled window by window: plain, OR and MSp, partial groups, wide lanes."""
+"""Condenser against the golden model's maps: quadrants, OR and MSp, channels that fill neither groups nor words."""
 
 import itertools
+import math
 
 import cocotb
+import numpy as np
 from cocotb.triggers import ReadOnly, RisingEdge
 
-from onespike.contract import arith
 from onespike.contract.config import WINDOWS
 from onespike.contract.isa import Condense, Windows
+from onespike.contract.program import group_step
+from onespike.golden.layers import condense
 from onespike_hw.interfaces import neuron_output, spike_write
 
-from ..streams import Sink, Source, config, cycles, rng, start
+from ..streams import Source, config, cycles, rng, start, unpack
 from .layers import layer, packed, window_frame
 
-WINDOW_CYCLES = 2
-"""Cycles of a window, MSp's further planes apart; one more a position to take the next one over."""
+MODES = [(Windows.NONE, Condense.OR), (Windows.N, Condense.OR), (Windows.D, Condense.OR), (Windows.D, Condense.MSP)]
+"""What a network may have."""
 
 
-def neurons(cfg, random, windows, side, channels):
-    """Random spikes of a layer in the order of the chain."""
-    size, _ = window_frame(windows, side)
-    density = random.choice((0.1, 0.5, 0.9))
+def described(cfg, random, windows, mode, side, channels):
+    """A descriptor with a random place in the spike memory."""
+    words, step = -(-channels // cfg.word), group_step((side // 2) ** 2)
+    base = random.randrange(cfg.spike_words - mode.planes * words * step + 1)
+    return layer(
+        side,
+        windows,
+        condense=mode,
+        channels=channels,
+        words=words,
+        base=base,
+        group_step=step,
+        plane_step=words * step,
+    )
+
+
+def neurons(cfg, random, desc):
+    """(neurons in the order of the chain, spikes[window] (channels, 1, size, size)) of a layer.
+
+    Slots and lanes without a channel come too; what they hold, and what only dilated windows have, is noise.
+    """
+    layout, windows, half, channels = neuron_output(cfg), desc["windows"], desc["half"], desc["channels"]
+    size, offset = window_frame(windows, 2 * half)
+    numbers = np.random.default_rng(random.getrandbits(32)).random((WINDOWS, channels, 1, size, size))
+    spikes = (numbers < random.choice((0.1, 0.5, 0.9))).astype(np.int64)
     result = []
-    for first in range(0, channels, cfg.outputs):
-        slots = min(cfg.outputs, channels - first)
-        for row, column, slot in itertools.product(range(size), range(size), range(slots)):
-            word_end = slot == slots - 1
-            result.append(
-                {
-                    "spikes": sum((random.random() < density) << w for w in range(WINDOWS)),
-                    "potentials": [random.randrange(-9, 9) for _ in range(WINDOWS - 1)],
-                    "row": row,
-                    "column": column,
-                    "slot": slot,
-                    "word_end": word_end,
-                    "group_end": word_end and row == column == size - 1,
+    for group in range(0, channels, cfg.outputs):
+        for y, x, slot in itertools.product(range(size), range(size), range(cfg.slots)):
+            value = unpack(layout, random.getrandbits(layout.size))
+            there = [n for n in range(cfg.neurons) if group + slot * cfg.neurons + n < channels]
+            for n in there:
+                value["spikes"][n] = sum(
+                    int(fired[group + slot * cfg.neurons + n, 0, y, x]) << w for w, fired in enumerate(spikes)
+                )
+            value |= {
+                "index": y * size + x,
+                "slot": slot,
+                "present": sum(1 << n for n in there),
+                "chain_end": int(y == x == size - 1),
+                "group_end": int(group + cfg.outputs >= channels),
+            }
+            if windows is Windows.D:
+                rows, columns = (y, y + offset), (x, x + offset)
+                value |= {
+                    "row": [place % half * half for place in rows],
+                    "low": sum((place >= half) << n for n, place in enumerate(rows)),
+                    "column": [place % half for place in columns],
+                    "right": sum((place >= half) << n for n, place in enumerate(columns)),
+                    "edge": (y < half // 2) | (x < half // 2) << 1,
+                    "near": (y < half) | (x < half) << 1,
                 }
-            )
+            result.append(value)
+    return result, list(spikes)
+
+
+def stored(cfg, desc, spikes):
+    """(address, quadrant) -> word, of all that the layer has to write."""
+    levels, half = condense(desc, spikes)[:, 0], desc["half"]
+    result = {}
+    for plane, number in itertools.product(range(desc["condense"].planes), range(desc["words"])):
+        bits = levels[number * cfg.word :][: cfg.word] >> plane & 1
+        words = (bits << np.arange(len(bits)).reshape(-1, 1, 1)).sum(0)
+        first = desc["base"] + plane * desc["plane_step"] + number * desc["group_step"]
+        for y, x in itertools.product(range(2 * half), repeat=2):
+            address, quadrant = first + y % half * half + x % half, y // half * 2 + x // half
+            result[address, quadrant] = int(words[y, x])
     return result
 
 
-def condensed(cfg, desc, given, memory):
-    """``memory`` (list of words) after the layer: every lane of its output groups, nothing else."""
-    memory, side = list(memory), desc["side"]
-    _, offset = window_frame(desc["windows"], side)
-    fired, cover = {}, {}
-    group = 0
-    for neuron in given:
-        for w in range(WINDOWS):
-            pixel = neuron["row"] + offset * (w // 2), neuron["column"] + offset * (w % 2)
-            here = group, neuron["slot"], *pixel
-            fired[here] = fired.get(here, 0) + (neuron["spikes"] >> w & 1)
-            cover[here] = cover.get(here, 0) + 1
-        group += neuron["group_end"]
-    for og, slot, y, x in itertools.product(range(group), range(cfg.outputs), range(side), range(side)):
-        here = og, slot, y, x
-        count = fired.get(here, 0)  # lanes beyond the layer's channels are silent
-        level = int(count > 0)
-        if desc["condense"] is Condense.MSP:
-            level = arith.condense_level(count, cover.get(here, 1).bit_length() - 1)
-        word, lane = divmod(og * cfg.outputs, cfg.lanes)
-        for plane in range(desc["condense"].planes):
-            address = desc["base"] + plane * desc["plane_step"] + word * side * side + y * side + x
-            bit = 1 << lane + slot
-            memory[address] = memory[address] & ~bit | (bit if level >> plane & 1 else 0)
-    return memory
+class Watch:
+    """Notes every write and every ``word_done`` by the cycle."""
+
+    def __init__(self, dut, cfg):
+        self.dut, self.shape = dut, spike_write(cfg)
+        self.cycle, self.writes, self.dones, self.stalled = 0, [], [], 0
+
+    async def run(self):
+        """Work for ever."""
+        dut = self.dut
+        while True:
+            await ReadOnly()
+            if int(dut.o__valid.value):
+                self.writes.append((self.cycle, unpack(self.shape, int(dut.o__payload.value))))
+            if int(dut.word_done.value):
+                self.dones.append(self.cycle)
+            self.stalled += int(dut.i__valid.value) and not int(dut.i__ready.value)
+            await RisingEdge(dut.clk)
+            self.cycle += 1
 
 
-def apply(cfg, writes, memory):
-    """``memory`` after the unit's writes, in their order."""
-    memory = list(memory)
-    for write in writes:
-        parts = [part for part in range(cfg.lanes // cfg.outputs) if write["mask"] >> part & 1]
-        lanes = sum(((1 << cfg.outputs) - 1) << part * cfg.outputs for part in parts)
-        memory[write["address"]] = memory[write["address"]] & ~lanes | write["word"] & lanes
-    return memory
+class Bench:
+    """The unit, its source and what it does."""
+
+    def __init__(self, dut, name, stall):
+        self.dut, self.cfg, self.random = dut, config(), rng(name)
+        self.feed, self.watch = Source(dut, "i", neuron_output(self.cfg), stall), Watch(dut, self.cfg)
+        dut.layer.value, dut.restart.value = 0, 0
+
+    async def begin(self):
+        """Reset."""
+        await start(self.dut)
+        cocotb.start_soon(self.watch.run())
+
+    async def run(self, desc):
+        """One layer from its restart to the cycle after which the next may begin."""
+        given, spikes = neurons(self.cfg, self.random, desc)
+        watch, dut = self.watch, self.dut
+        watch.writes.clear()
+        watch.dones.clear()
+        dut.layer.value, dut.restart.value = packed(desc), 1
+        await cycles(dut, 1)
+        dut.restart.value = 0
+        await self.feed.send(given)
+        for _ in range(1000):
+            if len(watch.dones) >= desc["words"]:
+                break
+            await RisingEdge(dut.clk)
+        self.compare(desc, spikes)
+
+    def compare(self, desc, spikes):
+        """The last writes are the map, there are no others, and a word is done when its last write is."""
+        watch, dilated = self.watch, desc["windows"] is Windows.D
+        assert len(watch.dones) == desc["words"], desc
+        memory, last = {}, {}
+        for cycle, write in watch.writes:
+            assert dilated or write["mask"] == (1 << WINDOWS) - 1
+            for quadrant in range(WINDOWS):
+                if write["mask"] >> quadrant & 1:
+                    memory[write["address"], quadrant] = write["words"][quadrant]
+            last[(write["address"] - desc["base"]) % desc["plane_step"] // desc["group_step"]] = cycle
+        assert memory == stored(self.cfg, desc, spikes), desc
+        for number, done in enumerate(watch.dones):
+            assert last[number] <= done, (number, desc)
+        positions = window_frame(desc["windows"], 2 * desc["half"])[0] ** 2
+        per_position = WINDOWS * desc["condense"].planes if dilated else 1
+        assert len(watch.writes) == positions * desc["words"] * per_position, desc
 
 
-async def run(dut, cfg, desc, feed, sink, given):
-    """One layer through the unit; checks the memory it leaves and when it says that it is idle."""
-    random = rng("memory")
-    before = [random.getrandbits(cfg.lanes) for _ in range(cfg.spike_words)]
-    dut.layer.value = packed(desc)
-    dut.restart.value = 1
-    await cycles(dut, 1)
-    dut.restart.value = 0
-    sink.values.clear()
-    await feed.send(given)
-    for _ in range(1000):
-        await ReadOnly()
-        if int(dut.idle.value):
-            break
-        await RisingEdge(dut.clk)
-    positions = sum(neuron["word_end"] for neuron in given)
-    assert int(dut.idle.value) and len(sink.values) == positions * WINDOWS * desc["condense"].planes
-    await RisingEdge(dut.clk)
-    assert apply(cfg, sink.values, before) == condensed(cfg, desc, given, before), desc
-
-
-def prepared(cfg, random, windows, condense, side, channels):
-    """A descriptor with a random place in the spike memory."""
-    plane_step = -(-channels // cfg.lanes) * side * side
-    base = random.randrange(cfg.spike_words - condense.planes * plane_step + 1)
-    return layer(side, windows, condense=condense, channels=channels, base=base, plane_step=plane_step)
-
-
-def modes():
-    """(windows, condense) pairs that a network may have."""
-    return [(w, c) for w, c in itertools.product(Windows, Condense) if w is Windows.D or c is Condense.OR]
+async def maps(dut, stall, sides):
+    """Layers right after one another: few channels, partial groups and words, and groups that fill words."""
+    bench = Bench(dut, "condense", stall)
+    cfg, random = bench.cfg, bench.random
+    await bench.begin()
+    for (windows, mode), side in itertools.product(random.sample(MODES, len(MODES)), sides):
+        if windows is Windows.D and side < WINDOWS:
+            continue
+        counts = {
+            1,
+            cfg.word,
+            math.lcm(cfg.word, cfg.outputs),  # every group and word full
+            2 * cfg.word + 11,  # slots of the last group are still to come when all words are whole
+            random.randrange(cfg.outputs + 1, 2 * cfg.outputs),
+        }
+        for channels in random.sample(sorted(counts), len(counts)):
+            await bench.run(described(cfg, random, windows, mode, side, channels))
+    writes = len(bench.watch.writes)
+    await cycles(dut, 20)
+    assert len(bench.watch.writes) == writes, "written after the end"
 
 
 @cocotb.test()
-async def maps(dut):
-    """The whole spike memory after a layer: the condensed map, and what lay around it unharmed."""
-    cfg, random = config(), rng("condense")
-    dut.layer.value, dut.restart.value = 0, 0
-    feed = Source(dut, "i", neuron_output(cfg), stall=0.1)
-    sink = Sink(dut, "o", spike_write(cfg), stall=0.2)
-    await start(dut)
-    for (windows, condense), side in itertools.product(modes(), (4, 8, 12, 16)):
-        # One channel; a partial last group in the second slice of the lanes or in the second word.
-        for channels in (1, random.randrange(cfg.outputs + 1, 2 * cfg.outputs)):
-            desc = prepared(cfg, random, windows, condense, side, channels)
-            given = neurons(cfg, random, windows, side, channels)
-            await run(dut, cfg, desc, feed, sink, given)
-        if side == 8:
-            # Full groups that fill more than a word.
-            desc = prepared(cfg, random, windows, condense, side, cfg.lanes + cfg.outputs)
-            await run(dut, cfg, desc, feed, sink, neurons(cfg, random, windows, side, cfg.lanes + cfg.outputs))
+async def gaps(dut):
+    """Maps of every mode with bubbles at the input."""
+    await maps(dut, 0.4, (2, 4, 8))
+
+
+@cocotb.test()
+async def no_gaps(dut):
+    """Maps of every mode, a neuron whenever it is taken."""
+    await maps(dut, 0.0, (4, 12))
+
+
+@cocotb.test()
+async def largest(dut):
+    """The deepest buffers: the largest dilated map, and as many positions as a window may have."""
+    bench = Bench(dut, "largest", 0.0)
+    cfg, random = bench.cfg, bench.random
+    await bench.begin()
+    for windows, mode in MODES:
+        side = int((cfg.condense_words if windows is Windows.D else WINDOWS * cfg.positions) ** 0.5)
+        await bench.run(described(cfg, random, windows, mode, side, cfg.word + 1))
 
 
 @cocotb.test()
 async def throughput(dut):
-    """Positions overlap: a position takes its channels' cycles or its writes', whichever are more."""
-    cfg, random = config(), rng("condense throughput")
-    dut.layer.value, dut.restart.value = 0, 0
-    feed, sink = Source(dut, "i", neuron_output(cfg)), Sink(dut, "o", spike_write(cfg))
-    await start(dut)
-    cycle, taken = 0, []
-
-    async def watch():
-        nonlocal cycle
-        while True:
-            await ReadOnly()
-            if int(dut.i__valid.value) and int(dut.i__ready.value):
-                taken.append(cycle)
-            await RisingEdge(dut.clk)
-            cycle += 1
-
-    cocotb.start_soon(watch())
-    for windows, condense in modes():
-        taken.clear()
-        desc = prepared(cfg, random, windows, condense, 8, cfg.outputs)
-        given = neurons(cfg, random, windows, 8, cfg.outputs)
-        await run(dut, cfg, desc, feed, sink, given)
-        writes = WINDOWS * (WINDOW_CYCLES + condense.planes - 1) + 1
-        period = max(cfg.outputs, writes)
-        ends = [when for when, neuron in zip(taken, given, strict=True) if neuron["word_end"]]
-        # The buffer takes one position ahead, so the period settles after two.
-        steps = {later - sooner for sooner, later in itertools.pairwise(ends[2:])}
-        assert steps == {period}, (windows, condense, steps)
-
-
-@cocotb.test()
-async def idle(dut):
-    """Not idle from the first channel of a position to its last write."""
-    cfg = config()
-    dut.layer.value, dut.restart.value = packed(layer(4, Windows.N)), 0
-    feed, sink = Source(dut, "i", neuron_output(cfg)), Sink(dut, "o", spike_write(cfg))
-    await start(dut)
-    await cycles(dut, 2)
-    assert int(dut.idle.value)
-    for neuron in neurons(cfg, rng("idle"), Windows.N, 4, cfg.outputs)[: cfg.outputs]:
-        await feed.send([neuron])
-        for _ in range(3):
-            await RisingEdge(dut.clk)
-            await ReadOnly()
-            assert bool(int(dut.idle.value)) == (len(sink.values) == WINDOWS)
-        await RisingEdge(dut.clk)
-    for _ in range(WINDOWS * WINDOW_CYCLES + 2):
-        await ReadOnly()
-        # The last write is still there in the cycle that takes it.
-        assert not int(dut.idle.value) or len(sink.values) == WINDOWS
-        await RisingEdge(dut.clk)
-    assert int(dut.idle.value) and len(sink.values) == WINDOWS
+    """A word per cycle and plane, a dilated one four times as long: or as fast as its channels come."""
+    bench = Bench(dut, "throughput", 0.0)
+    cfg, random, watch = bench.cfg, bench.random, bench.watch
+    await bench.begin()
+    for windows, mode in MODES:
+        watch.stalled = 0
+        desc = described(cfg, random, windows, mode, 8, cfg.word)
+        await bench.run(desc)
+        per_word = WINDOWS * mode.planes if windows is Windows.D else 1
+        firsts = [cycle for cycle, _ in watch.writes[::per_word]]
+        assert {later - sooner for sooner, later in itertools.pairwise(firsts)} == {max(cfg.slots, per_word)}
+        assert bool(watch.stalled) == (per_word > cfg.slots)

@@ -1,4 +1,6 @@
-"""Neuron unit against contract.arith: every carry, the whole Omega table, extremes, random stalls."""
+"""Neuron unit against contract.arith: every carry and shift, the whole Omega table, extremes, kept potentials."""
+
+import itertools
 
 import cocotb
 from cocotb.triggers import ReadOnly, RisingEdge
@@ -8,10 +10,11 @@ from onespike.contract.config import PARAMETER_BITS, POTENTIAL_BITS, WINDOWS
 from onespike.contract.isa import Carry, Windows
 from onespike_hw.engine.neuron import NeuronUnit
 from onespike_hw.engine.omega import table_write
-from onespike_hw.interfaces import chain_tag, neuron_input, neuron_output
+from onespike_hw.interfaces import chain_tag, neuron_output, potentials
 
-from ..streams import Sink, Source, config, rng, start
+from ..streams import Sink, Source, config, cycles, rng, start
 from .layers import layer, packed
+from .neurons import NeuronSource, random_tag, some
 
 TOP = 1 << POTENTIAL_BITS - 1
 
@@ -30,155 +33,168 @@ def carried(cfg, desc, tables, a, b):
     }[desc["carry"]]
 
 
-def neuron(cfg, desc, tables, given):
-    """(spikes, the four potentials, the four sums before saturation) of one neuron."""
-    scale, bias, shift = given["parameter"]["scale"], given["parameter"]["bias"], desc["shift"]
+def channel(cfg, desc, tables, value, lane):
+    """(spikes, the four potentials, the current and potential of each window before saturation) of a lane."""
+    parameter, previous, shift = value["parameter"][lane], value["previous"][lane], desc["shift"]
     v, exact = [], []
-    for w, acc in enumerate(given["acc"]):
-        u = arith.current(acc, scale, shift, bias, POTENTIAL_BITS)
-        carry = carried(cfg, desc, tables, given["previous"][w - 1], v[-1]) if w else 0
-        exact.append((arith.round_shift(acc * scale, shift) + bias, u + carry))
+    for w, acc in enumerate(value["acc"][lane]):
+        u = arith.current(acc, parameter["scale"], shift, parameter["bias"], POTENTIAL_BITS)
+        carry = carried(cfg, desc, tables, previous[w - 1], v[-1]) if w else 0
+        exact.append((arith.round_shift(acc * parameter["scale"], shift) + parameter["bias"], u + carry))
         v.append(arith.potential(u, carry, POTENTIAL_BITS))
     return sum(arith.fire(x, cfg.k) << w for w, x in enumerate(v)), v, exact
 
 
-def given(random, cfg, acc, previous, scale=1, bias=0):
-    """A neuron with a random tag."""
-    top = {name: 1 << (cfg.outputs.bit_length() - 1 if name == "slot" else 6) for name in ("row", "column", "slot")}
-    tag = {name: random.randrange(top.get(name, 2)) for name in chain_tag(cfg)}
-    return {"acc": acc, "parameter": {"scale": scale, "bias": bias}, "previous": previous, **tag}
+def neuron(random, cfg, lanes):
+    """A neuron with a random tag; each of the lanes is (accumulators, previous potentials, scale, bias)."""
+    acc, previous, scales, biases = zip(*lanes, strict=True)
+    parameter = [{"scale": scale, "bias": bias} for scale, bias in zip(scales, biases, strict=True)]
+    return {"acc": acc, "previous": previous, "parameter": parameter, **random_tag(random, cfg)}
 
 
-async def prepare(dut, name, stall_in, stall_out):
-    """(configuration, random numbers, random tables now in the unit, source, sink)."""
-    cfg, random = config(), rng(name)
-    dut.layer.value = 0
-    feed, sink = (
-        Source(dut, "i", neuron_input(cfg), stall=stall_in),
-        Sink(dut, "o", neuron_output(cfg), stall=stall_out),
-    )
-    loader = Source(dut, "table_write", table_write(cfg))
-    await start(dut)
-    half = 1 << cfg.table_bits - 1
-    tables = [[random.randrange(-half, half) for _ in range(cfg.table_words)] for _ in range(cfg.tables)]
-    flat = [value for table in tables for value in table]
-    await loader.send([{"address": n, "value": value} for n, value in enumerate(flat)])
-    return cfg, random, tables, feed, sink
+class Bench:
+    """The unit with random tables, its source and its sinks."""
 
+    def __init__(self, dut, name, stall):
+        self.dut, self.cfg, self.random = dut, config(), rng(name)
+        dut.layer.value = 0
+        self.feed = NeuronSource(dut, self.cfg, stall)
+        self.loader = Source(dut, "table_write", table_write(self.cfg))
+        self.out = Sink(dut, "o", neuron_output(self.cfg))
+        self.kept = Sink(dut, "potentials", potentials(self.cfg))
+        half = 1 << self.cfg.table_bits - 1
+        self.tables = [
+            [self.random.randrange(-half, half) for _ in range(self.cfg.table_words)] for _ in range(self.cfg.tables)
+        ]
 
-async def check(dut, cfg, desc, tables, feed, sink, values):
-    """Send neurons through a layer, compare all outputs; returns what ``neuron`` says of each."""
-    dut.layer.value = packed(desc)
-    sink.values.clear()
-    await feed.send(values)
-    await sink.wait(len(values))
-    results = [neuron(cfg, desc, tables, value) for value in values]
-    for value, got, (spikes, v, _) in zip(values, sink.values, results, strict=True):
-        wanted = {"spikes": spikes, "potentials": v[:-1], **{name: value[name] for name in chain_tag(cfg)}}
-        assert got == wanted, (desc["carry"], desc["windows"], desc["shift"], value)
-    return results
+    async def load(self):
+        """Reset, then write the tables."""
+        await start(self.dut)
+        flat = [value for table in self.tables for value in table]
+        await self.loader.send([{"address": n, "value": value} for n, value in enumerate(flat)])
+
+    async def check(self, desc, values):
+        """Send neurons through a layer, compare all outputs; returns what ``channel`` says, by neuron and lane."""
+        self.dut.layer.value = packed(desc)
+        self.out.values.clear()
+        self.kept.values.clear()
+        await self.feed.send(values)
+        await cycles(self.dut, NeuronUnit.latency)
+        lanes = range(self.cfg.neurons)
+        results = [[channel(self.cfg, desc, self.tables, value, lane) for lane in lanes] for value in values]
+        assert len(self.out.values) == len(values)
+        for value, got, result in zip(values, self.out.values, results, strict=True):
+            wanted = {
+                "spikes": [spikes for spikes, _, _ in result],
+                **{name: value[name] for name in chain_tag(self.cfg)},
+            }
+            assert got == wanted, (desc["carry"], desc["windows"], desc["shift"], value)
+        kept = [[v[:-1] for _, v, _ in result] for result in results]
+        assert self.kept.values == (kept if desc["store"] else []), (desc["carry"], desc["windows"], desc["shift"])
+        return results
 
 
 @cocotb.test()
 async def every_carry(dut):
     """All carries, windows and shifts; operands random, extreme, at rounding ties and at the threshold."""
-    cfg, random, tables, feed, sink = await prepare(dut, "carries", 0.1, 0.2)
+    bench = Bench(dut, "carries", 0.1)
+    cfg, random = bench.cfg, bench.random
+    await bench.load()
 
-    def some(bits):
-        top = 1 << bits - 1
-        return random.choice([-top, top - 1, 0, random.randrange(-top, top), random.randrange(-300, 300)])
+    def powers(exponent):
+        """Exponents of a scale and of an accumulator of some bits more, together ``exponent``."""
+        of_scale = random.randint(max(exponent - 9, 0), min(exponent, PARAMETER_BITS - 2))
+        return of_scale, exponent - of_scale
 
-    def at_tie(shift):
-        return (2 * random.randrange(-8, 8) + 1) << max(shift - 1, 0)
+    def lane(kind, shift):
+        previous = [some(random, POTENTIAL_BITS) for _ in range(WINDOWS - 1)]
+        if kind == 0:
+            acc = [some(random, cfg.acc_bits) for _ in range(WINDOWS)]
+            return acc, previous, some(random, PARAMETER_BITS), some(random, PARAMETER_BITS)
+        if kind == 1:  # halves of the unit that the shift leaves
+            scale, factor = powers(max(shift - 1, 0))
+            acc = [(2 * random.randrange(-8, 8) + 1) << factor for _ in range(WINDOWS)]
+            return acc, previous, random.choice([-1, 1]) << scale, random.randrange(-50, 50)
+        scale, factor = powers(shift)
+        bias = random.randrange(-20, 20)
+        acc = [(1 << cfg.k) + random.randrange(-1, 3) - bias << factor for _ in range(WINDOWS)]
+        return acc, previous, 1 << scale, bias
 
-    def near_threshold(shift):
-        return (1 << cfg.k) + random.randrange(-1, 3) << min(shift, cfg.acc_bits - cfg.k - 3)
-
-    saturated, potentials = set(), set()
+    saturated, seen = set(), set()
     for carry in Carry:
         for windows in Windows:
             for shift in range(16):
-                values = []
-                for n in range(24):
-                    previous = [some(POTENTIAL_BITS) for _ in range(WINDOWS - 1)]
-                    if n % 3 == 0:
-                        acc = [some(cfg.acc_bits) for _ in range(WINDOWS)]
-                        values.append(given(random, cfg, acc, previous, some(PARAMETER_BITS), some(PARAMETER_BITS)))
-                    else:
-                        acc = [(at_tie if n % 3 == 1 else near_threshold)(shift) for _ in range(WINDOWS)]
-                        values.append(given(random, cfg, acc, previous))
-                desc = layer(windows=windows, carry=carry, shift=shift, table=random.randrange(cfg.tables))
-                for _, v, exact in await check(dut, cfg, desc, tables, feed, sink, values):
-                    potentials.update(v)
+                values = [neuron(random, cfg, [lane(n % 3, shift) for _ in range(cfg.neurons)]) for n in range(18)]
+                table, store = random.randrange(cfg.tables), random.randrange(2)
+                desc = layer(windows=windows, carry=carry, shift=shift, table=table, store=store)
+                for _, v, exact in itertools.chain.from_iterable(await bench.check(desc, values)):
+                    seen.update(v)
                     for sums in exact:
                         saturated |= {(n, x < 0) for n, x in enumerate(sums) if not -TOP <= x < TOP}
     assert saturated == {(0, False), (0, True), (1, False), (1, True)}  # current and potential, both sides
-    assert {1 << cfg.k, (1 << cfg.k) + 1} <= potentials  # the last silent potential and the first that fires
+    assert {1 << cfg.k, (1 << cfg.k) + 1} <= seen  # the last silent potential and the first that fires
 
 
 @cocotb.test()
 async def whole_table(dut):
-    """Every entry of every table, through both reads of each of the three links of the chain."""
-    cfg, random, tables, feed, sink = await prepare(dut, "table", 0.1, 0.3)
-    size = cfg.table_words
+    """Every entry of every table, through both reads of each link of every lane's chain."""
+    bench = Bench(dut, "table", 0.1)
+    cfg, random, size = bench.cfg, bench.random, bench.cfg.table_words
+    await bench.load()
+
+    def link():
+        """Pairs of addresses, each address once on either side; both have the parity of a+b."""
+        even, odd = random.sample(range(0, size, 2), size // 2), random.sample(range(1, size, 2), size // 2)
+        return random.sample([(plus, (even, odd)[plus & 1][plus >> 1]) for plus in range(size)], size)
+
+    def lane(desc, pairs):
+        """Currents that give each window the potential b which its successor's addresses ask for."""
+        acc, previous, carry = [], [], 0
+        for plus, minus in pairs:
+            a, b = (plus + minus) // 2, (plus - minus) // 2
+            acc.append(b - carry)
+            previous.append(a)
+            carry = carried(cfg, desc, bench.tables, a, b)
+        return [*acc, 0], previous, 1, 0
+
     for table in range(cfg.tables):
-        desc = layer(windows=Windows.D, carry=Carry.OMEGA, table=table)
-        # a+b and a-b have the same parity: pair every even address with an even one, every odd with an odd one.
-        pairs = []
-        for _ in range(WINDOWS - 1):
-            even, odd = random.sample(range(0, size, 2), size // 2), random.sample(range(1, size, 2), size // 2)
-            link = [(plus, (even, odd)[plus & 1][plus >> 1]) for plus in range(size)]
-            pairs.append(random.sample(link, size))
-        values = []
-        for links in zip(*pairs, strict=True):
-            # Currents that give each window the potential b which its successor's addresses ask for.
-            acc, previous, carry = [], [], 0
-            for plus, minus in links:
-                a, b = (plus + minus) // 2, (plus - minus) // 2
-                acc.append(b - carry)
-                previous.append(a)
-                carry = carried(cfg, desc, tables, a, b)
-            values.append(given(random, cfg, [*acc, 0], previous))
-        results = await check(dut, cfg, desc, tables, feed, sink, values)
-        for link in range(WINDOWS - 1):
-            reads = [
-                arith.omega_addresses(value["previous"][link], v[link], cfg.k)
-                for value, (_, v, _) in zip(values, results, strict=True)
-            ]
-            assert [sorted(read) for read in zip(*reads, strict=True)] == [list(range(size))] * 2
+        desc = layer(windows=Windows.D, carry=Carry.OMEGA, table=table, store=1)
+        links = [[link() for _ in range(WINDOWS - 1)] for _ in range(cfg.neurons)]
+        values = [
+            neuron(random, cfg, [lane(desc, [pairs[n] for pairs in chain]) for chain in links]) for n in range(size)
+        ]
+        results = await bench.check(desc, values)
+        for n in range(cfg.neurons):
+            for w in range(WINDOWS - 1):
+                reads = [
+                    arith.omega_addresses(value["previous"][n][w], result[n][1][w], cfg.k)
+                    for value, result in zip(values, results, strict=True)
+                ]
+                assert [sorted(read) for read in zip(*reads, strict=True)] == [list(range(size))] * 2
 
 
 @cocotb.test()
-async def stalls(dut):
-    """Output blocked most of the time, with gaps at the input: nothing is lost, doubled or mixed."""
-    cfg, random, tables, feed, sink = await prepare(dut, "stalls", 0.5, 0.8)
-    desc = layer(windows=Windows.N, carry=Carry.OMEGA, table=cfg.tables - 1)
-    values = [
-        given(random, cfg, *([random.randrange(-TOP, TOP) for _ in range(n)] for n in (WINDOWS, WINDOWS - 1)))
-        for _ in range(400)
-    ]
-    await check(dut, cfg, desc, tables, feed, sink, values)
-
-
-@cocotb.test()
-async def throughput(dut):
-    """A neuron per cycle, ``latency`` cycles from input to output."""
-    cfg, random, tables, feed, sink = await prepare(dut, "throughput", 0.0, 0.0)
-    desc = layer(windows=Windows.N, carry=Carry.RELU)
+async def latency(dut):
+    """Neurons may follow each other in every cycle, and leave ``latency`` cycles later, gaps and all."""
+    bench = Bench(dut, "latency", 0.0)
+    cfg, random = bench.cfg, bench.random
+    await bench.load()
     entered, left = [], []
 
     async def watch():
         cycle = 0
         while True:
             await ReadOnly()
-            for port, seen in (("i", entered), ("o", left)):
-                if int(getattr(dut, f"{port}__valid").value) and int(getattr(dut, f"{port}__ready").value):
+            for valid, seen in ((dut.i__valid, entered), (dut.o__valid, left)):
+                if int(valid.value):
                     seen.append(cycle)
             await RisingEdge(dut.clk)
             cycle += 1
 
     cocotb.start_soon(watch())
-    values = [given(random, cfg, [n, -n, 3 * n, n], [n] * (WINDOWS - 1)) for n in range(100)]
-    await check(dut, cfg, desc, tables, feed, sink, values)
+    values = [neuron(random, cfg, [([n, -n, 3 * n, n], [n] * (WINDOWS - 1), 1, 0)] * cfg.neurons) for n in range(100)]
+    await bench.check(layer(carry=Carry.RELU), values)
     assert entered == list(range(entered[0], entered[0] + len(values)))
+    bench.feed.stall = 0.7
+    await bench.check(layer(carry=Carry.RELU), values)
     assert left == [cycle + NeuronUnit.latency for cycle in entered]
