@@ -4,7 +4,7 @@ BIN := .venv/bin
 N ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sim test lint check gen gen-check train golden compile fuzz clean
+.PHONY: help setup sim test lint check gen gen-check train golden compile fuzz bench explore clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,12 @@ compile: setup ## program image and table per layer of arty-cifar10
 
 fuzz: setup ## N random networks through the core (make fuzz N=1000 SEED=1)
 	$(BIN)/python -m onespike_sim fuzz --count $(N) $(if $(SEED),--seed $(SEED))
+
+bench: setup ## every array in four sizes: cycles, cells, clock; rivals beside them (hours; ROUTE=0 leaves the clock out)
+	$(BIN)/python -m onespike_sim bench $(if $(filter 0,$(ROUTE)),--no-route)
+
+explore: setup ## cores of many sizes predicted, a sample measured, the Pareto front of the board
+	$(BIN)/python -m onespike_sim explore
 
 clean: ## remove build/ and the virtual environment
 	rm -rf build .venv

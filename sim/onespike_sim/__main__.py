@@ -1,4 +1,4 @@
-"""The simulations a user starts: ``python -m onespike_sim run | fuzz``."""
+"""The simulations a user starts: ``python -m onespike_sim run | fuzz | bench | explore``."""
 
 import argparse
 import sys
@@ -6,13 +6,15 @@ from pathlib import Path
 
 from onespike.cli import guarded, model_path, write_report
 from onespike.compiler import compile
-from onespike.contract.config import preset
+from onespike.contract.config import WINDOWS, preset
 from onespike.data import load
 from onespike.errors import DataError, MismatchError
-from onespike.golden import decide, effective_sop
+from onespike.golden import decide, effective_sop, silent_beats
 from onespike.images import patch, procedural
 from onespike.quantised import QuantisedModel
 
+from .bench import IMAGES, bench
+from .explore import WEIGHT_BITS, explore, recalibrate
 from .verify import compare, fuzz
 
 
@@ -46,11 +48,15 @@ def run(args):
     simulated = verdict.run
     predictions = decide(simulated.scores)
     names = model.spec.labels or [str(c) for c in range(program.classes)]
-    print(f"{'image':>5}  {'label':<12}{'prediction':<12}{'mismatching bits':>16}{'cycles':>9}")
+    print(f"{'image':>5}  {'label':<12}{'prediction':<12}{'mismatching bits':>16}{'last score at cycle':>21}")
     for i in range(len(images)):
         label = names[labels[i]] if labels is not None else "-"
-        print(f"{i:>5}  {label:<12}{names[predictions[i]]:<12}{verdict.mismatched[i]:>16}{simulated.cycles[i]:>9}")
-    cycles = float(simulated.cycles.mean())
+        when = simulated.last_score[i] - simulated.first_pixel[0]
+        print(f"{i:>5}  {label:<12}{names[predictions[i]]:<12}{verdict.mismatched[i]:>16}{when:>21}")
+    cycles = simulated.cycles
+    # The last image's layers have no successor that would wait for them: its cycles are left out.
+    layer_cycles = simulated.layer_cycles[: max(1, len(images) - 1)].mean(0)
+    silent = silent_beats(program, pixels, verdict.trace)
     result = {
         "images": len(images),
         "pixels": what,
@@ -59,6 +65,8 @@ def run(args):
         "top1": None if labels is None else 100 * float((predictions == labels).mean()),
         "cycles_per_image": cycles,
         "predicted_cycles_per_image": report.cycles,
+        "latency_cycles": simulated.latency,
+        "predicted_latency_cycles": report.latency,
         "utilisation": report.dense_sop / (cycles * report.peak_sop),
         "dense_sop_per_image": report.dense_sop,
         "effective_sop_per_image": effective_sop(program, pixels, verdict.trace),
@@ -69,25 +77,32 @@ def run(args):
         "layers": [
             {
                 "name": row.name,
-                "cycles": float(simulated.layer_cycles[:, i].mean()),
+                "cycles": float(layer_cycles[i]),
                 "predicted_cycles": row.cycles,
                 "dense_sop": row.dense_sop,
+                "utilisation": row.dense_sop / (float(layer_cycles[i]) * report.peak_sop),
                 "mismatched_bits": int(verdict.layer_mismatched[:, i].sum()),
+                "silent": silent[i, 1] / silent[i, 0],
+                "silent_windows": silent[i, 2] / silent[i, 0] / WINDOWS,
                 "spike_rate": None if i == len(verdict.trace.levels) else float((verdict.trace.levels[i] > 0).mean()),
             }
             for i, row in enumerate(report.layers)
         ],
     }
-    print(f"\n{'layer':<14}{'cycles':>8}{'predicted':>11}{'M SOP':>8}{'utilisation':>13}{'spike rate':>12}")
+    print(
+        f"\n{'layer':<14}{'cycles':>8}{'predicted':>11}{'M SOP':>8}{'utilisation':>13}{'spike rate':>12}{'silent':>9}"
+    )
     for row in result["layers"]:
-        use = row["dense_sop"] / (row["cycles"] * report.peak_sop)
         rate = "" if row["spike_rate"] is None else f"{row['spike_rate']:.3f}"
         head = f"{row['name']:<14}{row['cycles']:>8.0f}{row['predicted_cycles']:>11}"
-        print(f"{head}{row['dense_sop'] / 1e6:>8.2f}{100 * use:>12.0f}%{rate:>12}")
+        print(
+            f"{head}{row['dense_sop'] / 1e6:>8.2f}{100 * row['utilisation']:>12.0f}%{rate:>12}{100 * row['silent']:>8.2f}%"
+        )
     top1 = "not checked" if labels is None else f"{result['top1']:.1f} %"
     print(
-        f"\n{result['mismatched_bits']} mismatching bits; top-1 {top1}; {cycles:.0f} cycles/image "
-        f"(predicted {report.cycles}); array utilisation {100 * result['utilisation']:.1f} %; "
+        f"\n{result['mismatched_bits']} mismatching bits; top-1 {top1}; {cycles:.0f} cycles/image, one after the other "
+        f"(predicted {report.cycles:.0f}); {simulated.latency} for the first alone (predicted {report.latency})\n"
+        f"array utilisation {100 * result['utilisation']:.1f} % of {report.peak_sop} SOP/cycle; "
         f"{result['frames_per_second']:.0f} core frames/s at {config.clock_mhz} MHz; "
         f"simulated at {result['simulated_cycles_per_second'] / 1000:.0f} kcycles/s"
     )
@@ -96,6 +111,29 @@ def run(args):
         raise MismatchError(
             f"core and golden model differ in {result['mismatched_bits']} bits; see {Path('build/sim')}"
         )
+
+
+def run_bench(args):
+    """Arrays and sizes compared."""
+    model = QuantisedModel.load(model_path(args.model))
+    images, _, what = _images(model, args)
+    result = bench(model, images, what, route=not args.no_route, jobs=args.jobs)
+    wrong = [row["name"] for row in result["rows"] if row["mismatched_bits"]]
+    if wrong:
+        raise MismatchError(f"core and golden model differ on {', '.join(wrong)}; see {Path('build/sim')}")
+
+
+def run_explore(args):
+    """Cores of many sizes, predicted; a sample measured."""
+    model = QuantisedModel.load(model_path(args.model))
+    if args.calibrate:
+        for config, cells in recalibrate(model, args.jobs):
+            print(f"{config.array} {config.word} x {config.outputs}: {cells.lut} LUT, {cells.ff} FF", flush=True)
+    images, _, _ = _images(model, args)
+    result = explore(model, images, share=args.share / 100, bits=args.bits, jobs=args.jobs)
+    wrong = [check["name"] for check in result["checks"] if check["mismatched_bits"]]
+    if wrong:
+        raise MismatchError(f"core and golden model differ on {', '.join(wrong)}; see {Path('build/sim')}")
 
 
 def run_fuzz(args):
@@ -135,6 +173,22 @@ def main(argv=None):
     many.add_argument("--seed", type=int, help="first seed (default 0)")
     many.add_argument("--config", default="tiny")
     many.set_defaults(run=run_fuzz)
+    table = commands.add_parser("bench", help="every array in several sizes, measured")
+    table.add_argument("model", nargs="?", default="arty-cifar10", help="a name or an .npz file")
+    table.add_argument("--dataset", default="cifar10")
+    table.add_argument("--data", help="folder that holds the data set")
+    table.add_argument("--no-route", action="store_true", help="leave place and route out")
+    table.add_argument("--jobs", type=int, help="cores measured at a time (default: one per CPU)")
+    table.set_defaults(run=run_bench, images=IMAGES)
+    space = commands.add_parser("explore", help="cores of many sizes: predicted, a sample measured")
+    space.add_argument("model", nargs="?", default="arty-cifar10", help="a name or an .npz file")
+    space.add_argument("--dataset", default="cifar10")
+    space.add_argument("--data", help="folder that holds the data set")
+    space.add_argument("--share", type=float, default=60, help="per cent of the part's LUTs that a core may take")
+    space.add_argument("--bits", type=int, choices=WEIGHT_BITS, help="bits of a weight (default: those of the model)")
+    space.add_argument("--jobs", type=int, help="cores measured at a time (default: one per CPU)")
+    space.add_argument("--calibrate", action="store_true", help="first fit the estimate of sizes anew (an hour)")
+    space.set_defaults(run=run_explore, images=2)
     args = parser.parse_args(argv)
     return guarded(lambda: args.run(args))
 
