@@ -186,8 +186,8 @@ def bench(model, images, what, *, route=True, jobs=None):
     print(f"\n{_table(table)}\n* more than the {PART} has")
     print(
         f"LUT to ns: xc7 by Yosys {result['yosys']}, no place and route; ns: cells on the longest path inside a unit,"
-        f"\nwithout routing; frames/s and GSOP/s at {board.clock_mhz} MHz;"
-        f"\nMHz: LFE5U-85F speed 6 by nextpnr {result['nextpnr']}, out of context\n"
+        f"\nwithout routing; frames/s and GSOP/s at {board.clock_mhz} MHz; MHz: "
+        + (f"LFE5U-85F speed 6 by nextpnr {result['nextpnr']}, out of context\n" if route else "not routed\n")
     )
     print(f"{_layers(rows[BOARD])}\n\n{_rivals()}\n")
     print(f"wrote {picture} and {write_report('bench', result)}")
