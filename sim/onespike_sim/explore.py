@@ -120,11 +120,19 @@ def recalibrate(model, jobs):
     return samples
 
 
-def _chosen(front, points):
-    """Cores to check: over the length of the front, and one beside it."""
-    places = np.linspace(0, len(front) - 1, SAMPLE - 1).round().astype(int)
-    inside = [p for p in points if p not in front and p["config"].array == "da"]
-    return [front[n] for n in dict.fromkeys(places.tolist())] + inside[len(inside) // 2 :][:1]
+def chosen(front, points):
+    """Cores to check that the estimate was not fitted to: over the length of the front, and one beside it."""
+    fitted = [_kind(replace(preset(BOARD), **sizes)) for sizes in CALIBRATION]
+    fresh = [p for p in points if _kind(p["config"]) not in fitted]
+    along = [p for p in front if p in fresh]
+    beside = [p for p in fresh if p not in front and p["config"].array == "da"]
+    places = np.linspace(0, max(0, len(along) - 1), SAMPLE - 1).round().astype(int)
+    return [along[n] for n in dict.fromkeys(places.tolist()) if along] + beside[len(beside) // 2 :][:1]
+
+
+def _kind(config):
+    """What a core is made of, its memories apart."""
+    return config.array, config.word, config.outputs, config.neurons, config.weight_bits
 
 
 def explore(model, images, *, share=0.6, bits=None, jobs=None):
@@ -141,12 +149,14 @@ def explore(model, images, *, share=0.6, bits=None, jobs=None):
         f"{len(points)} cores can run {model.spec.name}; {len(room)} with {bits}-bit weights fit {100 * share:.0f} % of"
     )
     print(f"the LUTs of the {PART} and its memories; those that no other one beats:\n\n{_front(front)}\n", flush=True)
-    chosen = _chosen(front, room)
+    sample = chosen(front, room)
     with ProcessPoolExecutor(jobs or os.cpu_count()) as pool:
-        waiting = [pool.submit(measure, model, images, point["config"]) for point in chosen]
+        waiting = [pool.submit(measure, model, images, point["config"]) for point in sample]
         measured = [each.result() for each in waiting]
-    checks = [_check(point, *real) for point, real in zip(chosen, measured, strict=True)]
+    checks = [_check(point, *real) for point, real in zip(sample, measured, strict=True)]
     print(f"a sample, predicted and measured:\n\n{_checks(checks)}\n")
+    if not checks:
+        raise LimitError("every core that fits is one the estimate was fitted to; allow a larger --share")
     worst = {name: max(abs(c["error"][name]) for c in checks) for name in checks[0]["error"]}
     print("largest error of the prediction: " + ", ".join(f"{n} {100 * e:.1f} %" for n, e in worst.items()))
     result = {

@@ -8,7 +8,7 @@ import pytest
 from onespike.contract.config import ARRAYS, preset
 from onespike.network import LayerSpec
 from onespike_sim import area
-from onespike_sim.explore import fits, pareto, requantised
+from onespike_sim.explore import chosen, fits, pareto, requantised
 from onespike_sim.synth import Counts, Resources
 
 from ..sw.test_compiler import model_of
@@ -87,6 +87,14 @@ def test_the_front_leaves_out_what_is_beaten():
         (200, 20),
         (300, 31),
     ]
+
+
+def test_cores_that_the_estimate_was_fitted_to_are_not_its_check():
+    fitted = point(100, 10) | {"config": replace(BOARD, name="fitted", blocks=400)}
+    front = [point(110, 11) | {"config": replace(BOARD, name=f"n{n}", neurons=1, weight_bits=n)} for n in (3, 4, 5)]
+    beside = [point(120, 9) | {"config": replace(BOARD, name="da", array="da", neurons=1)}]
+    assert chosen([fitted, *front], [fitted, *front, *beside]) == front + beside
+    assert chosen([fitted], [fitted]) == []
 
 
 def test_every_limit_counts():
