@@ -27,14 +27,13 @@ _ENCODED = 12  # last pixel -> its bit planes are written
 @dataclass(frozen=True)
 class Schedule:
     """``layer_cycles`` from the array's turn to a layer to its turn to the next; ``cycles`` per image where one
-    follows the other, ``latency`` of a single image; ``beats`` and ``neuron_cycles`` per layer: cycles in which
-    the array takes spikes and in which the drain sends neurons; ``blocks`` of weights that the array loads."""
+    follows the other, ``latency`` of a single image; ``beats`` per layer: cycles in which the array
+    takes spikes; ``blocks`` of weights that the array loads."""
 
     layer_cycles: tuple
     cycles: float
     latency: int
     beats: tuple
-    neuron_cycles: tuple
     blocks: tuple
 
 
@@ -129,7 +128,7 @@ def predict(layers, config, image_cycles, images=4):
     arrived = image_cycles + _ENCODED
     take = adopted = -LAYER_WORDS
     begins, scores = [], []
-    beats, neuron_cycles, blocks_taken = ([0] * len(layers) for _ in range(3))
+    beats, blocks_taken = ([0] * len(layers) for _ in range(2))
     for image in range(images):
         for index, (layer, tile_blocks) in enumerate(work):
             ready = max(take + LAYER_WORDS + 2, adopted, loaded, arrived if index == 0 else 0)
@@ -162,7 +161,6 @@ def predict(layers, config, image_cycles, images=4):
                     wait = max(0, start - drained)
                     drained += -(-wait // config.slots) * config.slots + walked * cost
                     released.append(drained)
-                    neuron_cycles[index] += walked * cost if image == 0 else 0
                 whole = (group + 1) * config.outputs // config.word if group < groups - 1 else layer["words"]
                 done += [drained + _DRAIN_TO_WORD] * (min(whole, layer["words"]) - len(done))
             if layer["op"] is Op.SCORE:
@@ -177,4 +175,4 @@ def predict(layers, config, image_cycles, images=4):
     last = begins[(images - 2) * count : (images - 1) * count + 1]
     steps = tuple(b - a for a, b in pairwise(last))
     cycles = scores[-1] - scores[-2]
-    return Schedule(steps, float(cycles), scores[0], tuple(beats), tuple(neuron_cycles), tuple(blocks_taken))
+    return Schedule(steps, float(cycles), scores[0], tuple(beats), tuple(blocks_taken))
