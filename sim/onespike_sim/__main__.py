@@ -118,9 +118,7 @@ def run_bench(args):
     model = QuantisedModel.load(model_path(args.model))
     images, _, what = _images(model, args)
     result = bench(model, images, what, route=not args.no_route, jobs=args.jobs)
-    wrong = [row["name"] for row in result["rows"] if row["mismatched_bits"]]
-    if wrong:
-        raise MismatchError(f"core and golden model differ on {', '.join(wrong)}; see {Path('build/sim')}")
+    _refuse_mismatches(result["rows"])
 
 
 def run_explore(args):
@@ -131,9 +129,7 @@ def run_explore(args):
             print(f"{config.array} {config.word} x {config.outputs}: {cells.lut} LUT, {cells.ff} FF", flush=True)
     images, _, _ = _images(model, args)
     result = explore(model, images, share=args.share / 100, bits=args.bits, jobs=args.jobs)
-    wrong = [check["name"] for check in result["checks"] if check["mismatched_bits"]]
-    if wrong:
-        raise MismatchError(f"core and golden model differ on {', '.join(wrong)}; see {Path('build/sim')}")
+    _refuse_mismatches(result["checks"])
 
 
 def run_fuzz(args):
@@ -155,16 +151,34 @@ def run_fuzz(args):
         raise MismatchError(f"seeds {failed} differ; 'make fuzz N=1 SEED={failed[0]}' replays the first")
 
 
+def _positive(text):
+    """An argument that counts something."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 1")
+    return int(text)
+
+
+def _takes_images(parser):
+    parser.add_argument("model", nargs="?", default="arty-cifar10", help="a name or an .npz file")
+    parser.add_argument("--dataset", default="cifar10")
+    parser.add_argument("--data", help="folder that holds the data set")
+
+
+def _refuse_mismatches(rows):
+    """Raise ``MismatchError`` if a core of ``rows`` differed from the golden model."""
+    wrong = [row["name"] for row in rows if row["mismatched_bits"]]
+    if wrong:
+        raise MismatchError(f"core and golden model differ on {', '.join(wrong)}; see {Path('build/sim')}")
+
+
 def main(argv=None):
     """Run one command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="onespike_sim", description="The core in simulation.")
     commands = parser.add_subparsers(required=True, metavar="command")
     one = commands.add_parser("run", help="test images through the core")
-    one.add_argument("model", nargs="?", default="arty-cifar10", help="a name or an .npz file")
+    _takes_images(one)
     one.add_argument("--config", default="arty-a7-35t")
     one.add_argument("--images", type=int, default=16)
-    one.add_argument("--dataset", default="cifar10")
-    one.add_argument("--data", help="folder that holds the data set")
     one.add_argument("--stall", type=int, default=0, help="per cent of cycles the outer streams pause")
     one.add_argument("--seed", type=int, default=1)
     one.set_defaults(run=run)
@@ -174,19 +188,15 @@ def main(argv=None):
     many.add_argument("--config", default="tiny")
     many.set_defaults(run=run_fuzz)
     table = commands.add_parser("bench", help="every array in several sizes, measured")
-    table.add_argument("model", nargs="?", default="arty-cifar10", help="a name or an .npz file")
-    table.add_argument("--dataset", default="cifar10")
-    table.add_argument("--data", help="folder that holds the data set")
+    _takes_images(table)
     table.add_argument("--no-route", action="store_true", help="leave place and route out")
-    table.add_argument("--jobs", type=int, help="cores measured at a time (default: one per CPU)")
+    table.add_argument("--jobs", type=_positive, help="cores measured at a time (default: one per CPU)")
     table.set_defaults(run=run_bench, images=IMAGES)
     space = commands.add_parser("explore", help="cores of many sizes: predicted, a sample measured")
-    space.add_argument("model", nargs="?", default="arty-cifar10", help="a name or an .npz file")
-    space.add_argument("--dataset", default="cifar10")
-    space.add_argument("--data", help="folder that holds the data set")
+    _takes_images(space)
     space.add_argument("--share", type=float, default=60, help="per cent of the part's LUTs that a core may take")
     space.add_argument("--bits", type=int, choices=WEIGHT_BITS, help="bits of a weight (default: those of the model)")
-    space.add_argument("--jobs", type=int, help="cores measured at a time (default: one per CPU)")
+    space.add_argument("--jobs", type=_positive, help="cores measured at a time (default: one per CPU)")
     space.add_argument("--calibrate", action="store_true", help="first fit the estimate of sizes anew (an hour)")
     space.set_defaults(run=run_explore, images=2)
     args = parser.parse_args(argv)

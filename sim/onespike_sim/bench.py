@@ -14,7 +14,7 @@ from onespike.golden import effective_sop, silent_beats
 from onespike.images import patch
 from onespike_hw.core import Core
 
-from .explore import BOARD, PART, sized
+from .explore import BOARD, PART, sized, synthesised
 from .plots import roofline
 from .rivals import RIVALS
 from .route import nextpnr_version, route_ecp5
@@ -45,7 +45,7 @@ def measure(model, images, config, route):
     verdict = compare(compiled.program, pixels, name="bench")
     run = verdict.run
     frames = config.clock_mhz * 1e6 / run.cycles
-    xc7 = synthesise(to_verilog(Core(config), "core", "xc7")[0], "core", "xc7", flatten=False)
+    xc7 = synthesised(config)
     ecp5_text = to_verilog(Core(config), "core", "ecp5")[0]
     ecp5 = synthesise(ecp5_text, "core", "ecp5", modules=False)
     routed = _routed(ecp5_text) if route else None

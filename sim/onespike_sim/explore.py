@@ -13,7 +13,7 @@ from onespike.compiler.fit import fit
 from onespike.contract.config import ARRAYS, preset
 from onespike.errors import LimitError
 from onespike.images import patch
-from onespike.quantised import QuantisedLayer, QuantisedModel
+from onespike.quantised import QuantisedModel
 from onespike_hw.core import Core
 
 from . import area
@@ -42,7 +42,6 @@ def requantised(model, bits):
         return None if weight is None else (weight << shift if shift >= 0 else weight >> -shift).astype(np.int8)
 
     layers = [replace(layer, weight=moved(layer.weight), shortcut=moved(layer.shortcut)) for layer in model.layers]
-    assert all(isinstance(layer, QuantisedLayer) for layer in layers)
     return QuantisedModel(replace(model.spec, weight_bits=bits), layers, moved(model.weight), model.bias)
 
 
