@@ -1,7 +1,5 @@
 """``make bench``: every accumulator array in several sizes, measured on the committed network, beside rivals."""
 
-import os
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from onespike.golden import effective_sop, silent_beats
 from onespike.images import patch
 from onespike_hw.core import Core
 
-from .explore import BOARD, PART, sized, synthesised
+from .explore import BOARD, PART, sized, synthesised, workers
 from .plots import roofline
 from .rivals import RIVALS
 from .route import nextpnr_version, route_ecp5
@@ -161,7 +159,7 @@ def bench(model, images, what, *, route=True, jobs=None):
     configs = variants(model)
     versions = {"yosys": yosys_version(), "nextpnr": nextpnr_version() if route else None}
     rows = {}
-    with ProcessPoolExecutor(jobs or os.cpu_count()) as pool:
+    with workers(jobs) as pool:
         # The board's own first: whoever watches sees it first.
         order = sorted(configs, key=lambda c: c != board)
         waiting = {config.name: pool.submit(measure, model, images[:IMAGES], config, route) for config in order}

@@ -3,6 +3,7 @@
 import itertools
 import os
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -32,6 +33,16 @@ CALIBRATION = (
 """Cores that the estimate of sizes was fitted to."""
 SAMPLE = 4
 """Cores of a sweep that are synthesised and simulated."""
+
+
+@contextmanager
+def workers(jobs):
+    """A pool of ``jobs`` processes, by default one per CPU; where one job fails, those that wait are dropped."""
+    pool = ProcessPoolExecutor(jobs or os.cpu_count())
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def requantised(model, bits):
@@ -113,7 +124,7 @@ def recalibrate(model, jobs):
     """Synthesise the cores of ``CALIBRATION`` and replace the factors of ``area``."""
     bits = preset(BOARD).weight_bits
     configs = [sized(requantised(model, sizes.get("weight_bits", bits)), **sizes) for sizes in CALIBRATION]
-    with ProcessPoolExecutor(jobs or os.cpu_count()) as pool:
+    with workers(jobs) as pool:
         samples = list(zip(configs, pool.map(synthesised, configs), strict=True))
     area.save(area.calibrate(samples))
     return samples
@@ -149,7 +160,7 @@ def explore(model, images, *, share=0.6, bits=None, jobs=None):
     )
     print(f"the LUTs of the {PART} and its memories; those that no other one beats:\n\n{_front(front)}\n", flush=True)
     sample = chosen(front, room)
-    with ProcessPoolExecutor(jobs or os.cpu_count()) as pool:
+    with workers(jobs) as pool:
         waiting = [pool.submit(measure, model, images, point["config"]) for point in sample]
         measured = [each.result() for each in waiting]
     checks = [_check(point, *real) for point, real in zip(sample, measured, strict=True)]

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from onespike.contract.config import ARRAYS, preset
+from onespike.errors import ToolError
 from onespike.network import LayerSpec
 from onespike_sim import area
-from onespike_sim.explore import chosen, fits, pareto, requantised
+from onespike_sim.explore import chosen, fits, pareto, requantised, workers
 from onespike_sim.synth import Counts, Resources
 
 from ..sw.test_compiler import model_of
@@ -111,3 +112,22 @@ def test_weights_of_another_width_stay_in_range():
         assert other.spec.weight_bits == bits
         for weight in (other.weight, *(layer.weight for layer in other.layers)):
             assert weight.min() >= -(1 << bits - 1) and weight.max() < 1 << bits - 1
+
+
+def note(path):
+    path.touch()
+
+
+def fail():
+    raise ToolError("one job failed")
+
+
+def test_a_job_that_fails_drops_those_that_wait(tmp_path):
+    """Otherwise the sentence about a failure would come hours after it."""
+    waiting = [tmp_path / str(n) for n in range(1000)]
+    with pytest.raises(ToolError, match="one job failed"), workers(1) as pool:
+        first = pool.submit(fail)
+        for path in waiting:
+            pool.submit(note, path)
+        first.result()
+    assert not waiting[-1].exists()
