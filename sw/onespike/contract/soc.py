@@ -1,0 +1,222 @@
+"""The system round the core: memory map, control and status registers, packet memory, sizes of a board's system.
+
+Gateware builds the registers from ``REGISTERS``; the firmware's header and the documents are generated from it.
+"""
+
+import json
+import zlib
+from dataclasses import dataclass
+
+from amaranth.hdl import Shape, unsigned
+from amaranth.lib import data, enum
+
+from ..errors import LimitError
+from . import frames, regs
+from .config import preset
+from .isa import WORD_BITS
+
+ROM, RAM, PACKETS, CSR, CORE = 0x0000_0000, 0x1000_0000, 0x2000_0000, 0x8000_0000, 0x9000_0000
+"""Base addresses on the CPU's bus: firmware, its data, packet memory, registers of this table, registers of the core.
+The upper four bits alone choose; a register of word offset n lies at ``base + 4 n``."""
+
+SLOTS = 7
+"""Receive slots of the packet memory, in words from its start: slot n begins at ``n * SLOT_WORDS``."""
+META_WORDS = 3
+"""Words in a slot before the frame: ``Meta``."""
+SLOT_WORDS = META_WORDS + frames.FRAME_BYTES // 4 + 1
+SEND_WORD = SLOTS * SLOT_WORDS
+"""First word of the firmware's part of the packet memory: frames to send."""
+PACKET_WORDS = 2048
+WINDOW = SLOTS - 2
+"""Fragments that may be on their way: a slot stays free for a request, one for what arrives meanwhile."""
+TEXT_DEPTH = 128
+"""Bytes of the text FIFO: a whole command of the MLPerf protocol."""
+FEEDS = 8
+"""Depth of the feed queue: as many as there are slots, and one."""
+
+
+class Link(enum.Enum, shape=1):
+    """Where a frame came from, or goes."""
+
+    UART = 0
+    UDP = 1
+
+
+class Sink(enum.Enum, shape=1):
+    """What a feed goes to."""
+
+    PIXELS = 0
+    PROGRAM = 1
+
+
+class Meta(data.Struct):
+    """What stands before a received frame in its slot. The CRC was right; ``length`` is without it."""
+
+    length: unsigned(16)
+    """Bytes of the frame."""
+    link: Link
+    reserved: unsigned(15)
+    address: unsigned(32)
+    """IPv4 address of the sender, 0 on the UART."""
+    port: unsigned(16)
+    """UDP port of the sender, 0 on the UART."""
+    reserved_too: unsigned(16)
+
+
+class Received(data.Struct):
+    """``RX_NEXT``: the oldest received frame that was not taken."""
+
+    slot: unsigned(4)
+    reserved: unsigned(27)
+    valid: unsigned(1)
+
+
+class Feed(data.Struct):
+    """``FEED``: send bytes of the packet memory to the core."""
+
+    word: unsigned(11)
+    """First word in the packet memory."""
+    length: unsigned(14)
+    """Bytes; whole words for the program."""
+    sink: Sink
+    zero: unsigned(1)
+    """Send zeros instead: the rest of an image that never came."""
+    slot: unsigned(4)
+    """Slot that is free again when the last byte was taken; ``SLOTS`` or more for none."""
+    reserved: unsigned(1)
+
+
+class Send(data.Struct):
+    """``SEND``: send bytes of the packet memory over a link."""
+
+    word: unsigned(11)
+    length: unsigned(12)
+    """Bytes, without the CRC."""
+    link: Link
+    text: unsigned(1)
+    """UART only: the bytes as they are, without CRC and framing."""
+    reserved: unsigned(7)
+
+
+class Text(data.Struct):
+    """``TEXT``: a byte as it came over the UART."""
+
+    byte: unsigned(8)
+    reserved: unsigned(23)
+    valid: unsigned(1)
+
+
+LAYOUTS = (Meta, Received, Feed, Send, Text)
+ENUMS = (Link, Sink)
+
+REGISTERS = {
+    "CONTRACT": (0, "r", "``contract_id`` that the gateware was built with."),
+    "CLOCK_HZ": (1, "r", "Frequency of the system clock."),
+    "LEASE": (2, "r", "Clock cycles of silence after which another host may take the session."),
+    "TIME_LOW": (3, "r", "Clock cycles since reset, low word; reading it holds the high word."),
+    "TIME_HIGH": (4, "r", "High word, as it was when the low word was last read."),
+    "WATCHDOG": (5, "w", "Any write feeds the watchdog; without one for ``WATCHDOG_CYCLES`` the CPU and the links are reset."),
+    "WATCHDOG_RESETS": (6, "r", "Resets by the watchdog since power-up or the reset button."),
+    "LEDS": (7, "w", "A bit per LED."),
+    "BUTTONS": (8, "r", "A bit per button."),
+    "CORE_RESET": (9, "w", "Any write resets the core and what is being fed to it, for 64 cycles; the feed queue is emptied, its slots are freed."),
+    "TEXT_ENABLE": (10, "w", "1: bytes of the UART go to the text FIFO as well; 0 empties it."),
+    "TEXT": (11, "p", "``Text``: the oldest byte; reading takes it."),
+    "RX_NEXT": (12, "p", "``Received``: the oldest received frame; reading takes it, its slot is the firmware's then."),
+    "RX_FREE": (13, "w", "Number of a slot that may be used again."),
+    "RX_USE": (14, "w", "Mask of slots that frames may be received into; all after reset."),
+    "FEED": (15, "w", "``Feed``: put into the feed queue."),
+    "FEEDS_DONE": (16, "r", "Feeds that are done since reset of CPU or core, modulo 2**16."),
+    "SEND_ADDRESS": (17, "w", "IPv4 address for the next ``SEND`` over UDP."),
+    "SEND_PORT": (18, "w", "UDP port for the next ``SEND`` over UDP."),
+    "SEND": (19, "w", "``Send``: send a frame; only while SENDING is 0."),
+    "SENDING": (20, "r", "1: a frame is being sent."),
+    "SCORES": (21, "r", "Class scores that wait to be read (up to ``SCORE_DEPTH``)."),
+    "SCORE": (22, "p", "The oldest score, signed; reading takes it. 0 when there is none."),
+    "SPIKES": (23, "r", "Spikes that the layers fired for the last image."),
+    "RX_FRAMES": (24, "r", "Frames received into slots."),
+    "RX_DAMAGED": (25, "r", "Frames with a wrong CRC, length or framing."),
+    "RX_DROPPED": (26, "r", "Frames for which no slot was free."),
+}  # fmt: skip
+"""name -> (word offset, access, meaning). Access r: read; w: write; p: read, and reading takes something (a pop)."""
+
+SCORE_DEPTH = 16
+"""Depth of the score FIFO; the core waits when it is full."""
+
+
+@dataclass(frozen=True)
+class SocConfig:
+    """A board's system.
+
+    Attributes: ``core`` name of the core configuration; ``clock_hz``; ``baud`` of the UART; ``rom_bytes``
+    and ``ram_bytes`` of the CPU; ``watchdog_cycles`` until the watchdog bites; ``lease_cycles`` of silence
+    after which another host may take the session; ``mac`` and ``ip`` of the Ethernet port, "" for none.
+    """
+
+    name: str
+    core: str
+    clock_hz: int
+    baud: int
+    watchdog_cycles: int
+    lease_cycles: int
+    rom_bytes: int = 8192
+    ram_bytes: int = 4096
+    mac: str = "02:00:00:31:53:4b"
+    ip: str = "192.168.1.50"
+
+    def __post_init__(self):
+        if self.divisor < 4:
+            raise LimitError(
+                f"system {self.name!r}: {self.baud} baud need at least 4 clock cycles a bit; choose at most {self.clock_hz // 4}"
+            )
+        if abs(self.clock_hz / self.divisor / self.baud - 1) > 0.02:
+            raise LimitError(
+                f"system {self.name!r}: {self.baud} baud are more than 2 % off {self.clock_hz} Hz / {self.divisor}; choose a divisor of the clock"
+            )
+
+    @property
+    def divisor(self):
+        """Clock cycles of a bit on the UART."""
+        return round(self.clock_hz / self.baud)
+
+    @property
+    def hardware(self):
+        """The core's ``HwConfig``."""
+        return preset(self.core)
+
+
+SYSTEMS = {
+    config.name: config
+    for config in (
+        SocConfig("arty", "arty-a7-35t", 100_000_000, 1_000_000, 100_000_000, 200_000_000),
+        # Simulated seconds are dear: 4 cycles a bit, and a quick watchdog and lease.
+        SocConfig("virtual", "arty-a7-35t", 100_000_000, 25_000_000, 400_000, 1_000_000),
+        SocConfig("virtual-tiny", "tiny", 100_000_000, 25_000_000, 400_000, 1_000_000),
+    )
+}
+
+
+def system(name):
+    """The named system; raises ``LimitError`` that lists the names."""
+    try:
+        return SYSTEMS[name]
+    except KeyError:
+        raise LimitError(f"no system {name!r}; choose one of {sorted(SYSTEMS)}") from None
+
+
+def contract_id():
+    """CRC-32 over everything that gateware, firmware and driver must agree on, whatever core the system has."""
+
+    def fields(record):
+        return [[n, f.offset, Shape.cast(f.shape).width] for n, f in record.as_shape()]
+
+    contract = {
+        "protocol": frames.PROTOCOL,
+        "records": {r.__name__: fields(r) for r in (*frames.RECORDS.values(), *LAYOUTS)},
+        "enums": {e.__name__: {m.name: m.value for m in e} for e in (*frames.ENUMS, *ENUMS, regs.Status)},
+        "registers": {name: [offset, access] for name, (offset, access, _) in REGISTERS.items()},
+        "counters": frames.COUNTERS,
+        "sizes": [SLOTS, SLOT_WORDS, PACKET_WORDS, WINDOW, frames.RESULTS, frames.CLASSES, frames.PAYLOAD_BYTES, WORD_BITS],
+    }  # fmt: skip
+    return zlib.crc32(json.dumps(contract, sort_keys=True, separators=(",", ":")).encode())
+
