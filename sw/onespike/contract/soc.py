@@ -119,7 +119,7 @@ REGISTERS = {
     "WATCHDOG_RESETS": (6, "r", "Resets by the watchdog since power-up or the reset button."),
     "LEDS": (7, "w", "A bit per LED."),
     "BUTTONS": (8, "r", "A bit per button."),
-    "CORE_RESET": (9, "w", "Any write resets the core and what is being fed to it, for 64 cycles; the feed queue is emptied, its slots are freed."),
+    "CORE_RESET": (9, "w", "Any write resets the core for 64 cycles and empties the feed queue; slots of feeds are free again."),
     "TEXT_ENABLE": (10, "w", "1: bytes of the UART go to the text FIFO as well; 0 empties it."),
     "TEXT": (11, "p", "``Text``: the oldest byte; reading takes it."),
     "RX_NEXT": (12, "p", "``Received``: the oldest received frame; reading takes it, its slot is the firmware's then."),
@@ -171,7 +171,7 @@ class SocConfig:
             )
         if abs(self.clock_hz / self.divisor / self.baud - 1) > 0.02:
             raise LimitError(
-                f"system {self.name!r}: {self.baud} baud are more than 2 % off {self.clock_hz} Hz / {self.divisor}; choose a divisor of the clock"
+                f"system {self.name!r}: {self.baud} baud are no whole part of {self.clock_hz} Hz; choose another rate"
             )
 
     @property
@@ -219,4 +219,3 @@ def contract_id():
         "sizes": [SLOTS, SLOT_WORDS, PACKET_WORDS, WINDOW, frames.RESULTS, frames.CLASSES, frames.PAYLOAD_BYTES, WORD_BITS],
     }  # fmt: skip
     return zlib.crc32(json.dumps(contract, sort_keys=True, separators=(",", ":")).encode())
-
