@@ -20,7 +20,7 @@ from .engine.condense import Condense
 from .engine.drain import Drain
 from .engine.neuron import NeuronUnit
 from .engine.windows import WindowAddresses
-from .interfaces import spike_write
+from .interfaces import neuron_output, spike_write
 from .memory.spikes import SpikeMemory
 from .memory.weights import WeightMemory
 
@@ -44,6 +44,13 @@ def trace_layout(config):
     )
 
 
+def activity_layout(config):
+    """What a counter of spikes wants to know: the ``neurons`` that leave the neuron units in a cycle, with
+    ``valid``; ``done``: an image's last score has left, and no spike of the next one was fired yet.
+    """
+    return data.StructLayout({"valid": unsigned(1), "neurons": neuron_output(config), "done": unsigned(1)})
+
+
 class Core(wiring.Component):
     """One spiking core of the sizes in ``config``.
 
@@ -53,6 +60,7 @@ class Core(wiring.Component):
     pixels : In(stream(8 bits)), images: positions in raster order, channels of a position in order
     scores : Out(stream(signed)), ``classes`` scores per image, class 0 first
     registers : the bus of ``RegisterFile``
+    activity : Out, for a counter of spikes
     trace : Out, for simulation
 
     The next image is taken while the layers run, from the moment its predecessor has left the first one.
@@ -66,6 +74,7 @@ class Core(wiring.Component):
                 "pixels": In(stream.Signature(PIXEL_BITS)),
                 "scores": Out(stream.Signature(signed(SCORE_BITS))),
                 "registers": Out(RegisterBus()),
+                "activity": Out(activity_layout(config)),
                 "trace": Out(trace_layout(config)),
             }
         )
@@ -165,6 +174,11 @@ class Core(wiring.Component):
         ]
 
         self._count(m, registers, loader, encoder, sequencer, windows, array)
+        m.d.comb += [
+            self.activity.valid.eq(neuron.o.valid),
+            self.activity.neurons.eq(neuron.o.payload),
+            self.activity.done.eq(sequencer.done),
+        ]
         m.d.comb += [
             self.trace.index.eq(sequencer.index),
             self.trace.begins.eq(sequencer.begins),

@@ -181,19 +181,41 @@ def run_yosys(verilog_text, top, family, *, flatten, timeout=3600):
         write_if_changed(folder / "design.v", verilog_text)
         write_if_changed(folder / "script.ys", script)
         (folder / "log.txt").unlink(missing_ok=True)
-        command = [sys.executable, "-c", _DRIVER, "script.ys"]
-        try:
-            run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout)
-        except subprocess.TimeoutExpired:
-            raise ToolError(
-                f"Yosys did not finish {top!r} for {family} in {timeout} s; see {folder / 'log.txt'}"
-            ) from None
-        if run.returncode:
-            errors = [line for line in run.stderr.splitlines() if "ERROR" in line]
-            why = errors[-1] if errors else f"status {run.returncode}"
-            raise ToolError(f"Yosys could not synthesise {top!r} for {family} ({why}); see {folder}")
+        _run_script(folder, "script.ys", f"synthesise {top!r} for {family}", timeout)
         (folder / "done").touch()
     return folder
+
+
+def _run_script(folder, script, what, timeout):
+    """Let Yosys run a script in ``folder``; errors say that it could not do ``what``."""
+    command = [sys.executable, "-c", _DRIVER, script]
+    try:
+        run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        raise ToolError(f"Yosys did not {what} in {timeout} s; see {folder / 'log.txt'}") from None
+    if run.returncode:
+        errors = [line for line in run.stderr.splitlines() if "ERROR" in line]
+        why = errors[-1] if errors else f"status {run.returncode}"
+        raise ToolError(f"Yosys could not {what} ({why}); see {folder}")
+
+
+def module_counts(folder, family):
+    """``Counts`` of every module with its children, by name, in a folder of ``run_yosys``."""
+    return _per_module(json.loads((folder / "stat.json").read_text()), family)
+
+
+def logic_cells(folder, timeout=600):
+    """Yosys' own estimate of the logic cells of every module with its children, in a folder of ``run_yosys`` for xc7.
+
+    It lets two functions with five inputs in all share a LUT; RAM and shift registers are left out.
+    """
+    with locked(folder):
+        write_if_changed(folder / "cells.ys", "read_json netlist.json\ntee -o cells.txt stat -tech xilinx\n")
+        if not (folder / "cells.txt").exists():
+            _run_script(folder, "cells.ys", "estimate logic cells", timeout)
+        text = (folder / "cells.txt").read_text()
+    found = re.findall(r"^=== (\S+) ===$.*?Estimated number of LCs: +(\d+)$", text, re.MULTILINE | re.DOTALL)
+    return {name: int(cells) for name, cells in found}
 
 
 def _per_module(stat, family):
@@ -238,16 +260,15 @@ def synthesise(verilog_text, top, family, *, modules=True, flatten=True, timeout
     Raises ``ToolError``: Yosys is missing or fails, or a cell has no entry in the tables above.
     """
 
-    def counts(folder):
-        return _per_module(json.loads((folder / "stat.json").read_text()), family)
-
     apart, cell_ns = {}, {}
     if modules:
         folder = run_yosys(verilog_text, top, family, flatten=False, timeout=timeout)
-        apart = counts(folder)
+        apart = module_counts(folder, family)
         if family in _TIMING:
             cell_ns = _cell_ns(folder / "sta.txt")
-    whole = counts(run_yosys(verilog_text, top, family, flatten=True, timeout=timeout)) if flatten else apart
+    whole = apart
+    if flatten:
+        whole = module_counts(run_yosys(verilog_text, top, family, flatten=True, timeout=timeout), family)
     return Resources(**vars(whole[top]), modules=apart, cell_ns=cell_ns)
 
 

@@ -10,6 +10,7 @@ every result that the host does not have yet.
 """
 
 import zlib
+from functools import cache
 
 from amaranth.hdl import Shape, unsigned
 from amaranth.lib import data, enum
@@ -199,11 +200,11 @@ class State(data.Struct):
     status: unsigned(8)
     """``regs.Status`` of the core."""
     gap: unsigned(8)
-    """1: a fragment came that was not ``expected``, so one before it is lost."""
+    """1: a fragment came that was not ``expected``, so one before it is lost; until one is accepted again."""
     expected: unsigned(16)
     """``sequence`` of the fragment that comes next."""
     limit: unsigned(16)
-    """Fragments with a ``sequence`` before this one may be sent."""
+    """Fragments with a ``sequence`` before this one may be sent. It may go back while an abandoned image is completed."""
     results: unsigned(16)
     """Results of this session so far."""
     reserved: unsigned(16)
@@ -260,6 +261,7 @@ RECORDS = {**HOST, **BOARD}
 ENUMS = (Kind, Command, Error, SelfTest)
 
 
+@cache
 def size(record):
     """Bytes of a record."""
     return Shape.cast(record.as_shape()).width // 8

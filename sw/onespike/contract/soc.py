@@ -119,7 +119,7 @@ REGISTERS = {
     "WATCHDOG_RESETS": (6, "r", "Resets by the watchdog since power-up or the reset button."),
     "LEDS": (7, "w", "A bit per LED."),
     "BUTTONS": (8, "r", "A bit per button."),
-    "CORE_RESET": (9, "w", "Any write resets the core for 64 cycles and empties the feed queue; slots of its feeds are free again, later feeds wait."),
+    "CORE_RESET": (9, "w", "Any write resets the core for 64 cycles and drops the feeds so far, freeing their slots; later feeds wait."),
     "TEXT_ENABLE": (10, "w", "1: bytes of the UART go to the text FIFO as well; 0 empties it."),
     "TEXT": (11, "p", "``Text``: the oldest byte; reading takes it."),
     "RX_NEXT": (12, "p", "``Received``: the oldest received frame; reading takes it, its slot is the firmware's then."),

@@ -4,11 +4,18 @@ from typing import Any
 
 import numpy as np
 
+from ..contract import arith
 from ..contract.config import PIXEL_BITS, TAPS
 from ..contract.isa import Op, Padding, Windows
 from .encoder import pad_channels
 from .layers import convolve, corners
 from .network import base_of
+
+
+def fired_spikes(program, trace):
+    """Spikes that the layers' neurons fired per image, int64 (n,): each window's own, before any are condensed."""
+    windows = [potentials for layer in trace.potentials for potentials in layer]
+    return sum(arith.fire(v, program.config.k).sum((1, 2, 3), dtype=np.int64) for v in windows)
 
 
 def effective_sop(program, pixels, trace):
