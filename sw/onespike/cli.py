@@ -1,4 +1,4 @@
-"""The command line: ``onespike train | compile | golden | emit``.
+"""The command line: ``onespike train | compile | golden | infer | board | virtual-board | emit``.
 
 Every error a user can cause ends in one sentence on stderr and exit status 2.
 """
@@ -6,6 +6,7 @@ Every error a user can cause ends in one sentence on stderr and exit status 2.
 import argparse
 import dataclasses
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -105,10 +106,18 @@ def _golden(args):
 def _emit(args):
     from .contract.emit import emit
 
-    emit(Path("docs"), args.check)
+    emit(Path(), args.check)
+
+
+def _virtual_board(args):
+    words = [sys.executable, "-m", "onespike_sim", "virtual-board", *args.arguments]
+    sys.stdout.flush()
+    os.execv(words[0], words)
 
 
 def _parser():
+    from . import commands_board
+
     parser = argparse.ArgumentParser(prog="onespike", description="From a network description to a program image.")
     commands = parser.add_subparsers(required=True, metavar="command")
 
@@ -141,6 +150,11 @@ def _parser():
     golden.add_argument("--dataset", default="cifar10")
     golden.add_argument("--data", help="folder that holds the data set")
     golden.set_defaults(run=_golden)
+
+    commands_board.add_parsers(commands)
+    virtual = commands.add_parser("virtual-board", help="the whole board in simulation", add_help=False)
+    virtual.add_argument("arguments", nargs=argparse.REMAINDER)
+    virtual.set_defaults(run=_virtual_board)
 
     emit = commands.add_parser("emit", help="write the documents that are generated from the contract")
     emit.add_argument("--check", action="store_true", help="only compare with what is there")

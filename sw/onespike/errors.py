@@ -31,3 +31,27 @@ class MismatchError(OnespikeError):
 
 class ToolError(OnespikeError):
     """An external tool (synthesis, place and route) is missing, failed or ran out of time."""
+
+
+class OutputError(OnespikeError):
+    """A file that was asked for cannot be written."""
+
+
+class BoardError(OnespikeError):
+    """A board refuses, fails, or cannot be what was asked for."""
+
+
+class LinkError(BoardError):
+    """A board does not answer, or the way to it is gone."""
+
+
+class BusyError(BoardError):
+    """Someone else uses the board or its port."""
+
+
+class ContractError(BoardError):
+    """Board and driver were built from different versions of the contract."""
+
+
+class RecordingError(BoardError):
+    """A recording is damaged, or the driver does not do what it did when it was recorded."""

@@ -1,16 +1,18 @@
-"""Documents generated from the contract, and the gate that keeps them true."""
+"""Files generated from the contract, the document and the firmware's header, and the gate that keeps them true."""
 
 from pathlib import Path
 
 from amaranth.hdl import Shape
 
 from ..errors import OnespikeError
-from . import isa, program, regs
+from . import frames, isa, program, regs, soc
 from .config import PRESETS
+
+_WORD = isa.WORD_BITS
 
 
 def contract_markdown():
-    """``docs/contract.md``: program image, descriptor fields, registers, configurations."""
+    """``docs/contract.md``: program image, descriptor fields, frames, memory map, registers, configurations."""
     lines = [
         "# The contract",
         "",
@@ -21,26 +23,11 @@ def contract_markdown():
         "",
     ]
     for record in isa.RECORDS:
-        layout = record.as_shape()
-        lines += [
-            f"## {record.__name__} ({Shape.cast(layout).width} bits)",
-            "",
-            (record.__doc__ or "").strip().split("\n\n")[0],
-            "",
-        ]
-        lines += ["| bits | field | shape |", "| --- | --- | --- |"]
-        for name, field in layout:
-            shape = Shape.cast(field.shape)
-            kind = getattr(field.shape, "__name__", None) or f"{'signed' if shape.signed else 'unsigned'} {shape.width}"
-            lines.append(f"| {field.offset + shape.width - 1}:{field.offset} | {name} | {kind} |")
-        lines.append("")
+        lines += _record_markdown(record)
     for kind in (*isa.ENUMS, regs.Status):
-        lines += [f"## {kind.__name__}", "", "| value | name |", "| --- | --- |"]
-        lines += [f"| {member.value} | {member.name} |" for member in kind] + [""]
-    lines += ["## Registers", "", "| word | name | access | meaning |", "| --- | --- | --- | --- |"]
-    lines += [f"| {at} | {name} | {access} | {doc} |" for name, (at, access, doc) in regs.REGISTERS.items()]
+        lines += _enum_markdown(kind)
+    lines += ["## Registers of the core", "", *_registers_markdown(regs.REGISTERS)]
     lines += [
-        "",
         "## Configurations",
         "",
         "| size | " + " | ".join(PRESETS) + " |",
@@ -50,16 +37,178 @@ def contract_markdown():
     lines += [
         f"| {key} | " + " | ".join(str(column[key]) for column in columns) + " |" for key in columns[0] if key != "name"
     ]
-    return "\n".join(lines) + "\n"
+    lines += ["", *_link_markdown(), *_system_markdown()]
+    return "\n".join(lines).rstrip("\n") + "\n"
 
 
-FILES = {"contract.md": contract_markdown}
+def _record_markdown(record):
+    layout = record.as_shape()
+    lines = [f"## {record.__name__} ({Shape.cast(layout).width} bits)", ""]
+    lines += [(record.__doc__ or "").strip().split("\n\n")[0], ""]
+    lines += ["| bits | field | shape |", "| --- | --- | --- |"]
+    for name, field in layout:
+        shape = Shape.cast(field.shape)
+        kind = getattr(field.shape, "__name__", None) or f"{'signed' if shape.signed else 'unsigned'} {shape.width}"
+        lines.append(f"| {field.offset + shape.width - 1}:{field.offset} | {name} | {kind} |")
+    return [*lines, ""]
 
 
-def emit(folder, check=False):
-    """Write the documents, or raise ``OnespikeError`` where one is out of date (``check``)."""
+def _enum_markdown(kind):
+    lines = [f"## {kind.__name__}", "", "| value | name |", "| --- | --- |"]
+    return [*lines, *(f"| {member.value} | {member.name} |" for member in kind), ""]
+
+
+def _registers_markdown(registers):
+    lines = ["| word | name | access | meaning |", "| --- | --- | --- | --- |"]
+    return [*lines, *(f"| {at} | {name} | {access} | {doc} |" for name, (at, access, doc) in registers.items()), ""]
+
+
+def _link_markdown():
+    lines = [
+        "# The link",
+        "",
+        f"Protocol version {frames.PROTOCOL}. A frame is a record, by its first byte (`Kind`), sometimes a payload, and the "
+        f"CRC-32 of both; at most {frames.FRAME_BYTES} bytes, {frames.PAYLOAD_BYTES} of them payload. On the UART it is "
+        f"COBS-encoded between zero bytes, in UDP it is a datagram to port {frames.UDP_PORT}. The board keeps "
+        f"{frames.RESULTS} results of up to {frames.CLASSES} classes.",
+        "",
+    ]
+    for record in frames.RECORDS.values():
+        lines += _record_markdown(record)
+    for kind in frames.ENUMS:
+        lines += _enum_markdown(kind)
+    lines += ["## Counters", "", "| word | name |", "| --- | --- |"]
+    return [*lines, *(f"| {word} | {name} |" for word, name in enumerate(frames.COUNTERS)), ""]
+
+
+def _system_markdown():
+    lines = [
+        "# The system round the core",
+        "",
+        f"`CONTRACT_ID` {soc.contract_id():08x}.",
+        "",
+        "| base | region |",
+        "| --- | --- |",
+        *(f"| {base:#010x} | {region} |" for region, base in _regions().items()),
+        "",
+        f"Packet memory: {soc.PACKET_WORDS} words; {soc.SLOTS} receive slots of {soc.SLOT_WORDS} words, each `Meta` and a "
+        f"frame; from word {soc.SEND_WORD} on the firmware's. Up to {soc.WINDOW} fragments may be on their way; "
+        f"{soc.FEEDS} feeds, {soc.SCORE_DEPTH} scores and {soc.TEXT_DEPTH} bytes of text may wait.",
+        "",
+    ]
+    for record in soc.LAYOUTS:
+        lines += _record_markdown(record)
+    for kind in soc.ENUMS:
+        lines += _enum_markdown(kind)
+    lines += ["## Registers of the system", "", *_registers_markdown(soc.REGISTERS)]
+    lines += [
+        "## Systems",
+        "",
+        "| system | core | clock | baud | lease | watchdog |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    return lines + [
+        f"| {s.name} | {s.core} | {s.clock_hz} | {s.baud} | {s.lease_cycles} | {s.watchdog_cycles} |"
+        for s in soc.SYSTEMS.values()
+    ]
+
+
+def _regions():
+    return {"ROM": soc.ROM, "RAM": soc.RAM, "PACKETS": soc.PACKETS, "CSR": soc.CSR, "CORE": soc.CORE}
+
+
+def firmware_header():
+    """``firmware/contract.h``: everything that the firmware must agree on with gateware and driver."""
+    lines = [
+        "// Generated by `make gen` from `sw/onespike/contract`; do not edit.",
+        "#pragma once",
+        "",
+        *_defines({"CONTRACT_ID": f"{soc.contract_id():#010x}", "PROTOCOL": frames.PROTOCOL}),
+        "",
+        "// Memory map: base addresses.",
+        *_defines({f"{name}_BASE": f"{base:#010x}" for name, base in _regions().items()}),
+        "",
+        "// Sizes.",
+        *_defines(
+            {name: getattr(frames, name) for name in ("PAYLOAD_BYTES", "RESULTS", "CLASSES")}
+            | {name: getattr(soc, name) for name in ("SLOTS", "META_WORDS", "SLOT_WORDS", "SEND_WORD", "PACKET_WORDS")}
+            | {name: getattr(soc, name) for name in ("WINDOW", "TEXT_DEPTH", "FEEDS", "SCORE_DEPTH")}
+            | {"ROM_BYTES": soc.SocConfig.rom_bytes, "RAM_BYTES": soc.SocConfig.ram_bytes}
+            | {f"{name}_WORDS": getattr(isa, f"{name}_WORDS") for name in ("HEADER", "SECTION", "LAYER")}
+        ),
+        "",
+        "// Registers: word offsets from their base.",
+        *_defines({f"CSR_{name}": at for name, (at, _, _) in soc.REGISTERS.items()}),
+        *_defines({f"CORE_{name}": at for name, (at, _, _) in regs.REGISTERS.items()}),
+        "",
+        *_defines(
+            {f"COUNTER_{name}": word for word, name in enumerate(frames.COUNTERS)} | {"COUNTERS": len(frames.COUNTERS)}
+        ),
+        "",
+    ]
+    lines += [
+        "// Fields inside words: WORD of the record (where it has several), SHIFT in the word, MASK before the shift."
+    ]
+    for record in (*soc.LAYOUTS, isa.Header, isa.Section, isa.Layer):
+        lines += [*_field_defines(record), ""]
+    lines += ["#ifndef __ASSEMBLER__", "#include <stdint.h>", ""]
+    for kind in (*frames.ENUMS, *soc.ENUMS, regs.Status, isa.Target):
+        lines += [f"enum {kind.__name__} {{"]
+        lines += [f"    {_upper(kind.__name__)}_{member.name} = {member.value}," for member in kind] + ["};", ""]
+    lines += ["// Frames, without payload and CRC."]
+    for record in frames.RECORDS.values():
+        lines += _struct(record)
+    return "\n".join([*lines, "#endif"]) + "\n"
+
+
+def _upper(name):
+    """``SelfTest`` -> ``SELF_TEST``."""
+    return "".join("_" + c if c.isupper() and i else c for i, c in enumerate(name)).upper()
+
+
+def _defines(values):
+    return [f"#define {name} {value}" for name, value in values.items()]
+
+
+def _field_defines(record):
+    """Place of every plain field that lies inside one word."""
+    values = {}
+    for name, field in record.as_shape():
+        width, at = Shape.cast(field.shape).width, field.offset
+        if name.startswith("reserved") or at // _WORD != (at + width - 1) // _WORD:
+            continue
+        prefix = f"{_upper(record.__name__)}_{name.upper()}"
+        if Shape.cast(record.as_shape()).width > _WORD:
+            values[f"{prefix}_WORD"] = at // _WORD
+        values[f"{prefix}_SHIFT"] = at % _WORD
+        values[f"{prefix}_MASK"] = f"{(1 << width) - 1:#x}"
+    return _defines(values)
+
+
+def _struct(record):
+    lines, names = ["struct __attribute__((packed, aligned(4))) " + record.__name__ + " {"], []
+    for name, field in record.as_shape():
+        lines.append(f"    uint{Shape.cast(field.shape).width}_t {name};")
+        names.append((name, field.offset // 8))
+    lines += ["};", f'_Static_assert(sizeof(struct {record.__name__}) == {frames.size(record)}, "{record.__name__}");']
+    lines += [
+        f'_Static_assert(__builtin_offsetof(struct {record.__name__}, {name}) == {at}, "{record.__name__}.{name}");'
+        for name, at in names
+    ]
+    return [*lines, ""]
+
+
+FILES = {"docs/contract.md": contract_markdown, "firmware/contract.h": firmware_header}
+"""What is generated: path from the repository's root -> function that makes its text."""
+
+
+def emit(root, check=False):
+    """Write the generated files below ``root``, the repository's folder.
+
+    With ``check`` nothing is written: raises ``OnespikeError`` where one is missing or out of date.
+    """
     for name, make in FILES.items():
-        path = Path(folder) / name
+        path = Path(root) / name
         text = make()
         if check:
             if not path.exists() or path.read_text() != text:
