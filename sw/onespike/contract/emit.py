@@ -133,6 +133,7 @@ def firmware_header():
             {name: getattr(frames, name) for name in ("PAYLOAD_BYTES", "RESULTS", "CLASSES")}
             | {name: getattr(soc, name) for name in ("SLOTS", "META_WORDS", "SLOT_WORDS", "SEND_WORD", "PACKET_WORDS")}
             | {name: getattr(soc, name) for name in ("WINDOW", "TEXT_DEPTH", "FEEDS", "SCORE_DEPTH")}
+            | {"SELFTEST_BYTE(i)": f"({frames.SELFTEST_FORMULA})"}
             | {"ROM_BYTES": soc.SocConfig.rom_bytes, "RAM_BYTES": soc.SocConfig.ram_bytes}
             | {f"{name}_WORDS": getattr(isa, f"{name}_WORDS") for name in ("HEADER", "SECTION", "LAYER")}
         ),

@@ -29,6 +29,9 @@ CLASSES = 32
 """Most class scores of a result."""
 UDP_PORT = 1535
 """UDP port of the board."""
+SELFTEST_FORMULA = "(i * 167 + (i >> 3) * 13 + 41) & 255"
+"""Byte i of the self-test's image in the core's order; the same text means the same in Python and in C."""
+selftest_byte = eval(f"lambda i: {SELFTEST_FORMULA}")
 
 
 class Kind(enum.Enum, shape=8):
@@ -90,7 +93,9 @@ class SelfTest(enum.Enum, shape=8):
     RAM = 1
     PACKETS = 2
     TABLE = 3
+    """The core refused the program that arrived: its CRC covers the Omega tables, which cannot be read back."""
     IMAGE = 4
+    """The image by formula has other scores, through weights, tables and neurons as they are now."""
     NO_PROGRAM = 5
     """Nothing to test with: table and image were left out."""
 

@@ -112,7 +112,7 @@ ENUMS = (Link, Sink)
 REGISTERS = {
     "CONTRACT": (0, "r", "``contract_id`` that the gateware was built with."),
     "CLOCK_HZ": (1, "r", "Frequency of the system clock."),
-    "LEASE": (2, "r", "Clock cycles of silence after which another host may take the session."),
+    "LEASE": (2, "r", "Clock cycles of silence after which a session ends."),
     "TIME_LOW": (3, "r", "Clock cycles since reset, low word; reading it holds the high word."),
     "TIME_HIGH": (4, "r", "High word, as it was when the low word was last read."),
     "WATCHDOG": (5, "w", "Any write feeds the watchdog; without one for ``WATCHDOG_CYCLES`` the CPU and the links are reset."),
@@ -150,7 +150,7 @@ class SocConfig:
 
     Attributes: ``core`` name of the core configuration; ``clock_hz``; ``baud`` of the UART; ``rom_bytes``
     and ``ram_bytes`` of the CPU; ``watchdog_cycles`` until the watchdog bites; ``lease_cycles`` of silence
-    after which another host may take the session; ``mac`` and ``ip`` of the Ethernet port, "" for none.
+    after which a session ends; ``mac`` and ``ip`` of the Ethernet port, "" for none.
     """
 
     name: str

@@ -15,7 +15,7 @@ from .network import base_of
 def fired_spikes(program, trace):
     """Spikes that the layers' neurons fired per image, int64 (n,): each window's own, before any are condensed."""
     windows = [potentials for layer in trace.potentials for potentials in layer]
-    return sum(arith.fire(v, program.config.k).sum((1, 2, 3), dtype=np.int64) for v in windows)
+    return np.sum([arith.fire(v, program.config.k).sum((1, 2, 3), dtype=np.int64) for v in windows], axis=0)
 
 
 def effective_sop(program, pixels, trace):

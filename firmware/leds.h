@@ -1,0 +1,12 @@
+// The board's LEDs: heartbeat, program ready, session open, an error since boot; or what a host wants.
+#pragma once
+#include "board.h"
+
+void leds_init(void);
+void leds_error(void);
+// Show `leds` until `leds_release`.
+void leds_hold(uint32_t leds);
+void leds_release(void);
+void leds_poll(void);
+// All LEDs on and off, for ever: gateware and firmware are not of one contract.
+void leds_alarm(void);
