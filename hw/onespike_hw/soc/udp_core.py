@@ -45,7 +45,7 @@ def _core(mac, ip, clock_hz):
     from liteeth.core import LiteEthUDPIPCore
     from liteeth.phy.mii import LiteEthPHYMIIRX, LiteEthPHYMIITX
     from litex.soc.interconnect import stream
-    from migen import ClockDomain, ClockDomainsRenamer, If, Module, Record, Signal
+    from migen import ClockDomain, ClockDomainsRenamer, If, Memory, Module, Record, Signal
 
     pads = Record([("rx_data", 4), ("rx_dv", 1), ("tx_data", 4), ("tx_en", 1)], name="mii")
 
@@ -97,6 +97,13 @@ def _core(mac, ip, clock_hz):
     sender.comb += If(
         sender.fsm.ongoing("DROP") & dropped.valid & dropped.last & dropped.ready, sender.checksum.reset.eq(1)
     )
+    # LiteEth finds an entry of its ARP cache and then answers with the address in the first one: two hosts would get
+    # each other's frames.
+    cache, found = core.arp.table.cache, Signal()
+    (entries,) = (special for special in cache._fragment.specials if isinstance(special, Memory))
+    (lookup,) = (read for read in entries.ports if read.async_read)
+    cache.sync += found.eq(lookup.adr)
+    cache.comb += lookup.adr.eq(found)  # where its states give no other
     user = core.udp.crossbar.get_port(UDP_PORT)
     ports = {*(signal for domain in domains for signal in (domain.clk, domain.rst)), *pads.flatten()}
 
