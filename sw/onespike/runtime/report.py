@@ -192,7 +192,7 @@ def _article(context, result, png, golden):
     same = np.array_equal(np.asarray(result.scores), golden)
     facts = {
         "latency": f"{_count(result.latency_cycles)} cycles, {_microseconds(context, result)} &micro;s",
-        "core": f"{_count(result.cycles)} cycles",
+        "since the result before": f"{_count(result.cycles)} cycles",
         "spikes": _count(result.spikes),
         "golden model": '<span class="good">all scores equal</span>'
         if same
@@ -240,9 +240,9 @@ def _figures(context, good):
                 f"{_count(latency)} cycles at {clock}, median",
             ),
             (
-                "Core",
+                "Result to result",
                 f"{_count(cycles)} cycles",
-                f"median of an image; {context.clock_hz / max(cycles, 1):,.0f} a second",
+                "median, by the core's counter; over a slow link it is the link's pace",
             ),
             ("Spikes", _count(spikes), "an image fires, mean"),
         ]
