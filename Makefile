@@ -2,12 +2,15 @@
 PYTHON ?= python3
 BIN := .venv/bin
 N ?= 1000
+SYSTEM ?= arty
+COUNT ?= 20
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sim test lint check gen gen-check train golden compile fuzz bench explore clean
+.PHONY: help setup sim test lint check gen gen-check train golden compile fuzz bench explore clean \
+	firmware soc virtual-demo bench-link faults fuzz-firmware
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -53,6 +56,24 @@ bench: setup ## every array in four sizes: cycles, cells, clock; rivals beside t
 
 explore: setup ## cores of many sizes predicted, a sample measured, the Pareto front of the board
 	$(BIN)/python -m onespike_sim explore
+
+firmware: setup ## the board's firmware, and its size
+	$(MAKE) --no-print-directory -C firmware
+
+soc: firmware ## the board's whole system as Verilog, and what it takes (make soc SYSTEM=arty)
+	$(BIN)/python -m onespike_sim soc --system $(SYSTEM)
+
+virtual-demo: firmware ## the virtual board classifies 20 test images over its UART, every score checked
+	$(BIN)/onespike infer --board 'virtual://?link=uart' --count $(COUNT) --check --report build/virtual-demo.html
+
+bench-link: firmware ## images/s over UDP and UART in simulation, against what the link could carry
+	$(BIN)/python -m onespike_sim bench-link
+
+faults: firmware ## long runs of the fault tests: 10,000 images over bad links, garbage for minutes
+	ONESPIKE_FAULT_IMAGES=10000 $(BIN)/python -m pytest -s tests/e2e/test_faults.py -k 'damaged or lossy or garbage'
+
+fuzz-firmware: setup ## libFuzzer on the firmware's parsers for an hour (SECONDS=3600)
+	$(MAKE) --no-print-directory -C firmware fuzz SECONDS=$(or $(SECONDS),3600)
 
 clean: ## remove build/ and the virtual environment
 	rm -rf build .venv

@@ -1,4 +1,4 @@
-"""The simulations a user starts: ``python -m onespike_sim run | fuzz | bench | explore``."""
+"""The simulations a user starts: ``python -m onespike_sim run | fuzz | bench | explore | soc | ...``."""
 
 import argparse
 import sys
@@ -7,29 +7,27 @@ from pathlib import Path
 from onespike.cli import guarded, model_path, write_report
 from onespike.compiler import compile
 from onespike.contract.config import WINDOWS, preset
-from onespike.data import load
-from onespike.errors import DataError, MismatchError
+from onespike.data.sample import sample
+from onespike.errors import MismatchError
 from onespike.golden import decide, effective_sop, silent_beats
-from onespike.images import patch, procedural
+from onespike.images import patch
 from onespike.quantised import QuantisedModel
 
+from . import bench_link, soc
 from .bench import IMAGES, bench
 from .explore import WEIGHT_BITS, explore, recalibrate
 from .verify import compare, fuzz
+from .virtual import command as virtual_command
 
 
 def _images(model, args):
     """(images, labels or None, what they are)."""
-    try:
-        data = load(args.dataset, args.data)
-    except DataError as error:
-        print(f"NO DATA: {error}\nRunning on images made by formula: bit-exactness is checked, ACCURACY IS NOT.\n")
-        return procedural(args.images, model.spec.image), None, "procedural"
-    return (
-        data.test_images[: args.images],
-        data.test_labels[: args.images],
-        f"{data.name} test, {data.test_pixels} pixels",
-    )
+    found = sample(args.dataset, args.data, args.images, model.spec.image, model.spec.classes)
+    if found.missing:
+        print(
+            f"NO DATA: {found.missing}\nRunning on images made by formula: bit-exactness is checked, ACCURACY IS NOT.\n"
+        )
+    return found.images, found.labels, found.what
 
 
 def run(args):
@@ -199,6 +197,8 @@ def main(argv=None):
     space.add_argument("--jobs", type=_positive, help="cores measured at a time (default: one per CPU)")
     space.add_argument("--calibrate", action="store_true", help="first fit the estimate of sizes anew (an hour)")
     space.set_defaults(run=run_explore, images=2)
+    for part in (soc, virtual_command, bench_link):
+        part.add_parser(commands)
     args = parser.parse_args(argv)
     return guarded(lambda: args.run(args))
 

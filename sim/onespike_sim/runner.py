@@ -69,7 +69,7 @@ def locked(folder):
 
 
 @contextmanager
-def _tool_environment():
+def tool_environment():
     """PATH with the packaged Verilator; its build expects clang's name for precompiled headers."""
     before = {key: os.environ.get(key) for key in ("PATH", "MAKEFLAGS", "VERILATOR_ROOT")}
     package = Path(sysconfig.get_paths()["purelib"]) / "verilator"
@@ -94,7 +94,7 @@ def build(name, sources, top, ports, parameters=None, args=()):
     control = folder / "ports.vlt"
     lines = ["`verilator_config", *(f'public_flat_rw -module "{top}" -var "{port}"' for port in ports)]
     runner = get_runner("verilator")
-    with locked(folder), _tool_environment():
+    with locked(folder), tool_environment():
         write_if_changed(control, "\n".join(lines) + "\n")
         content = repr((args, parameters)) + "".join(Path(path).read_text() for path in (*sources, control))
         digest = hashlib.sha256(content.encode()).hexdigest()
@@ -128,7 +128,7 @@ def run(runner, folder, top, test_module, test_dir, plusargs=(), environment=Non
     stopped = None
     results, log = test_dir / "results.xml", test_dir / "log.txt"
     results.unlink(missing_ok=True)
-    with _tool_environment():
+    with tool_environment():
         try:
             runner.test(
                 test_module=test_module,
