@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from onespike.cli import guarded, model_path, write_report
+from onespike.cli import guarded, model_path, positive, write_report
 from onespike.compiler import compile
 from onespike.contract.config import WINDOWS, preset
 from onespike.data.sample import sample
@@ -149,13 +149,6 @@ def run_fuzz(args):
         raise MismatchError(f"seeds {failed} differ; 'make fuzz N=1 SEED={failed[0]}' replays the first")
 
 
-def _positive(text):
-    """An argument that counts something."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 1")
-    return int(text)
-
-
 def _takes_images(parser):
     parser.add_argument("model", nargs="?", default="arty-cifar10", help="a name or an .npz file")
     parser.add_argument("--dataset", default="cifar10")
@@ -188,13 +181,13 @@ def main(argv=None):
     table = commands.add_parser("bench", help="every array in several sizes, measured")
     _takes_images(table)
     table.add_argument("--no-route", action="store_true", help="leave place and route out")
-    table.add_argument("--jobs", type=_positive, help="cores measured at a time (default: one per CPU)")
+    table.add_argument("--jobs", type=positive, help="cores measured at a time (default: one per CPU)")
     table.set_defaults(run=run_bench, images=IMAGES)
     space = commands.add_parser("explore", help="cores of many sizes: predicted, a sample measured")
     _takes_images(space)
     space.add_argument("--share", type=float, default=60, help="per cent of the part's LUTs that a core may take")
     space.add_argument("--bits", type=int, choices=WEIGHT_BITS, help="bits of a weight (default: those of the model)")
-    space.add_argument("--jobs", type=_positive, help="cores measured at a time (default: one per CPU)")
+    space.add_argument("--jobs", type=positive, help="cores measured at a time (default: one per CPU)")
     space.add_argument("--calibrate", action="store_true", help="first fit the estimate of sizes anew (an hour)")
     space.set_defaults(run=run_explore, images=2)
     for part in (soc, virtual_command, bench_link):

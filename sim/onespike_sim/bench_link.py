@@ -6,7 +6,7 @@ The board's time stands still while the host thinks, so the figures are the boar
 from dataclasses import asdict, dataclass
 from itertools import count
 
-from onespike.cli import model_path, write_report
+from onespike.cli import model_path, positive, write_report
 from onespike.compiler import compile
 from onespike.contract import frames
 from onespike.contract.soc import system
@@ -17,7 +17,7 @@ from onespike.runtime.serial import BITS
 from onespike.runtime.session import Session
 
 from .virtual.run import VirtualBoard
-from .virtual.stepped import SteppedTransport
+from .virtual.stepped import STEP, SteppedTransport
 
 ETHERNET_BITS = 100_000_000
 """Bits a second of the Ethernet port."""
@@ -110,5 +110,5 @@ def add_parser(commands):
     parser = commands.add_parser("bench-link", help="what the links carry, in cycles of the virtual board")
     parser.add_argument("model", nargs="?", default="arty-cifar10", help="a name or an .npz file")
     parser.add_argument("--system", default="virtual")
-    parser.add_argument("--images", type=int, default=16, help="images measured")
+    parser.add_argument("--images", type=positive, default=64, help=f"images measured; the host looks every {STEP} cycles")
     parser.set_defaults(run=run)

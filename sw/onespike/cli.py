@@ -33,6 +33,13 @@ def model_path(name):
     return path if path.suffix else MODELS / f"{name}.npz"
 
 
+def positive(text):
+    """An argument that counts something."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 1")
+    return int(text)
+
+
 def _train(args):
     from .train import Recipe, Trainer
 
@@ -109,8 +116,9 @@ def _emit(args):
     emit(Path(), args.check)
 
 
-def _virtual_board(args):
-    words = [sys.executable, "-m", "onespike_sim", "virtual-board", *args.arguments]
+def _virtual_board(arguments):
+    """Become the simulation, which takes the arguments."""
+    words = [sys.executable, "-m", "onespike_sim", "virtual-board", *arguments]
     sys.stdout.flush()
     os.execv(words[0], words)
 
@@ -152,9 +160,7 @@ def _parser():
     golden.set_defaults(run=_golden)
 
     commands_board.add_parsers(commands)
-    virtual = commands.add_parser("virtual-board", help="the whole board in simulation", add_help=False)
-    virtual.add_argument("arguments", nargs=argparse.REMAINDER)
-    virtual.set_defaults(run=_virtual_board)
+    commands.add_parser("virtual-board", help="the whole board in simulation")
 
     emit = commands.add_parser("emit", help="write the documents that are generated from the contract")
     emit.add_argument("--check", action="store_true", help="only compare with what is there")
@@ -180,5 +186,8 @@ def guarded(run):
 
 def main(argv=None):
     """Run one command; returns the exit status."""
-    args = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["virtual-board"]:
+        _virtual_board(words[1:])
+    args = _parser().parse_args(words)
     return guarded(lambda: args.run(args))

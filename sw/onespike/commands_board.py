@@ -1,6 +1,5 @@
 """The commands that use a board: ``onespike infer`` and ``onespike board``."""
 
-import argparse
 import json
 import sys
 import time
@@ -21,7 +20,7 @@ def add_parsers(commands):
     _takes_program(infer)
     infer.add_argument("--dataset", default="cifar10", help="cifar10, mnist or fashion (default cifar10)")
     infer.add_argument("--data", help="folder that holds the data set")
-    infer.add_argument("--count", type=_positive, default=100, help="test images (default 100)")
+    infer.add_argument("--count", type=cli.positive, default=100, help="test images (default 100)")
     infer.add_argument("--check", action="store_true", help="compare every score with the golden model")
     infer.add_argument("--json", action="store_true", help="write the result as JSON to stdout")
     infer.add_argument("--report", metavar="FILE", help="write a page with images, scores and spike maps")
@@ -61,13 +60,6 @@ def _takes_program(parser):
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--program", metavar="FILE", help="program image (.1spk)")
     which.add_argument("--model", help="a trained model to compile: a name or an .npz file (default arty-cifar10)")
-
-
-def _positive(text):
-    """An argument that counts something."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of at least 1")
-    return int(text)
 
 
 def _open(args, record=None):

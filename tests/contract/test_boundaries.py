@@ -41,7 +41,9 @@ def test_software_never_imports_gateware():
         assert not any(name.startswith(("onespike_hw", "onespike_sim")) for name in imports(path)), path
 
 
-@pytest.mark.parametrize("package", ["contract", "golden", "compiler", "data", "random_networks", "quantised", "runtime"])
+@pytest.mark.parametrize(
+    "package", ["contract", "golden", "compiler", "data", "random_networks", "quantised", "runtime"]
+)
 def test_needs_no_torch(package):
     code = f"import sys, onespike.{package}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -17,13 +17,9 @@ TINY = preset("tiny")
 
 
 @pytest.fixture
-def model(tmp_path, monkeypatch):
+def model(tmp_path, monkeypatch, no_data):
     """A small model file in an empty working folder, no data anywhere."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("ONESPIKE_DATA", raising=False)
-    monkeypatch.setattr(data, "shared_folder", lambda: tmp_path / "nothing")
-    monkeypatch.setattr(data, "CIFAR_URL", "http://127.0.0.1:9/cifar-10-binary.tar.gz")
     draw(1, TINY)[0].save(tmp_path / "small.npz")
     return tmp_path / "small.npz"
 

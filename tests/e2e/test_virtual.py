@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import serial
 
-import onespike.data as data
 from onespike import cli
 from onespike.contract.regs import Status
 from onespike.contract.soc import SYSTEMS
@@ -75,11 +74,8 @@ def test_two_boards_do_not_disturb_each_other():
     assert np.array_equal([y for _, y in scores], second.scores)
 
 
-def test_command_on_the_full_core(tmp_path, monkeypatch, capsys):
+def test_command_on_the_full_core(no_data, capsys):
     """What a user types, on the board's own core with the committed network: every score is compared."""
-    monkeypatch.setattr(data, "shared_folder", lambda: tmp_path / "nothing")
-    monkeypatch.setattr(data, "CIFAR_URL", "http://127.0.0.1:9/cifar-10-binary.tar.gz")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cli.main(["infer", "--board", "virtual://?link=udp", "--count", "3", "--check", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["images"] == 3 and report["mismatched_scores"] == 0
@@ -116,9 +112,10 @@ def test_mlperf_session():
             check(board, case)
 
 
-def test_command_ends_with_its_parent():
+@pytest.mark.parametrize("module", ["onespike", "onespike_sim"])
+def test_command_ends_with_its_parent(module):
     """The command prints its URI alone on the first line, and the figures when standard input ends."""
-    command = [sys.executable, "-m", "onespike_sim", "virtual-board", "--system", "virtual-tiny"]
+    command = [sys.executable, "-m", module, "virtual-board", "--system", "virtual-tiny"]
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
     assert re.fullmatch(r"serial:///dev/pts/\d+\n", process.stdout.readline())

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import onespike.data as data
 import onespike.data.sample as sample
 from onespike import cli, commands_board
 from onespike.compiler import compile
@@ -28,13 +27,9 @@ TINY = preset("tiny")
 
 
 @pytest.fixture
-def program(tmp_path, monkeypatch):
+def program(tmp_path, monkeypatch, no_data):
     """A small program ``small.1spk`` and its model ``small.npz`` in an empty working folder, no data anywhere."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("ONESPIKE_DATA", raising=False)
-    monkeypatch.setattr(data, "shared_folder", lambda: tmp_path / "nothing")
-    monkeypatch.setattr(data, "CIFAR_URL", "http://127.0.0.1:9/cifar-10-binary.tar.gz")
     model = draw(3, TINY)[0]
     model.save("small.npz")
     compiled = compile(model, TINY).program

@@ -1,9 +1,9 @@
 """``python -m onespike_sim virtual-board``: the board in simulation, for ``--board URI``."""
 
-import argparse
 import os
 import sys
 
+from onespike.cli import positive
 from onespike.contract.soc import SYSTEMS, system
 
 from .run import LINKS, arguments
@@ -28,12 +28,5 @@ def add_parser(commands):
     parser.add_argument("--system", choices=sorted(SYSTEMS), default="virtual", help="default: virtual")
     parser.add_argument("--link", choices=LINKS, default="uart", help="how it is reached (default: uart)")
     parser.add_argument("--trace", metavar="OUT.FST", help="write a waveform; builds another, slower board")
-    parser.add_argument("--cycles", type=_positive, metavar="N", help="end after N clock cycles")
+    parser.add_argument("--cycles", type=positive, metavar="N", help="end after N clock cycles")
     parser.set_defaults(run=run)
-
-
-def _positive(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
