@@ -19,7 +19,7 @@ enum Job { IDLE, SKIP, CLAIM, PRINT, WARM, TIMED };
 static struct {
     enum Job job;
     bool running;                 // an image of this job is in the core
-    uint32_t runs, left;          // timed runs; runs of this phase still to do
+    uint32_t runs, left;          // timed runs; runs of this phase still to do, or bytes to claim
     uint32_t printed;
     uint32_t heard;               // when the last character was skipped
     uint32_t classes;
@@ -127,7 +127,7 @@ static void load(const char *word) {
         fail("size");
         return;
     }
-    database_claim(bytes);
+    mlperf.left = bytes;
     mlperf.job = CLAIM;
 }
 
@@ -285,7 +285,13 @@ static void next_run(void) {
 static void work(void) {
     switch (mlperf.job) {
     case CLAIM:
-        if (link_quiet() && core_fed()) {
+        // The slots of feeds that hang are gone already: take no others then.
+        if (mlperf.left) {
+            if (core_fed()) {
+                database_claim(mlperf.left);
+                mlperf.left = 0;
+            }
+        } else if (link_quiet()) {
             text_put("m-[Expecting ");
             text_number(database_bytes(), 1);
             text_put(" bytes]\r\n");

@@ -93,7 +93,8 @@ static bool take_fragment(const union Frame *frame, unsigned length, unsigned sl
     if (ahead < 0) {
         return false;  // it was there before
     }
-    if (ahead > 0) {
+    if (ahead > 0 || core_fragments() >= WINDOW) {
+        // A host that sends beyond the limit must not hold every slot: over which link could another one come?
         room = false;
         error = ERROR_NONE;
     } else if (frame->kind == KIND_IMAGE) {

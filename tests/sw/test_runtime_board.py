@@ -6,7 +6,7 @@ import pytest
 from onespike.compiler import compile
 from onespike.contract import frames
 from onespike.contract.config import preset
-from onespike.contract.frames import SelfTest
+from onespike.contract.frames import Error, SelfTest
 from onespike.contract.program import fingerprint
 from onespike.contract.regs import Status
 from onespike.errors import BoardError, ContractError, DataError, ProgramError, RecordingError
@@ -172,6 +172,15 @@ def test_counters_have_names(tiny_board):
     counters = Board(Session(tiny_board)).counters()
     assert counters["UPTIME"] == 1 << 32 and counters["WATCHDOG_RESETS"] == len(frames.COUNTERS) - 1
     assert set(counters) == {"UPTIME", *frames.COUNTERS[2:]}
+
+
+def test_replies_of_another_length(tiny_board, monkeypatch):
+    board = Board(Session(tiny_board), small()[0])
+    monkeypatch.setattr(tiny_board, "_do", lambda command, argument: (Error.NONE, [1, 2]))
+    with pytest.raises(BoardError, match="COUNTERS with 2 words, not 14"):
+        board.counters()
+    with pytest.raises(BoardError, match="SELFTEST with 2 words, not 1"):
+        board.selftest()
 
 
 def test_error_in_the_block_is_the_one_that_counts(tiny_board):

@@ -1,5 +1,6 @@
 """The driver's session against a scripted board: every fault, every image answered once and right."""
 
+import zlib
 from itertools import islice
 
 import numpy as np
@@ -13,9 +14,11 @@ from onespike.contract.regs import Status
 from onespike.errors import BoardError, BusyError, ContractError, LinkError, ProgramError
 from onespike.runtime.session import REOPENINGS, Session
 
+from . import fake_board
 from .fake_board import FakeBoard, scores
 
-PROGRAM = b"1SPK" + bytes(range(256)) * 9 + b"\x34\x12\0\0"
+CHECK = zlib.crc32(BODY := b"1SPK" + bytes(range(256)) * 9)
+PROGRAM = BODY + CHECK.to_bytes(4, "little")
 
 
 def pictures(count, size=2500):
@@ -272,7 +275,7 @@ def test_program_is_loaded_once():
     session = Session(board)
     assert session.identity.status is Status.NO_PROGRAM and session.identity.program == 0
     session.load_image(PROGRAM)
-    assert board.loaded == 0x1234 == session.identity.program and session.identity.status is Status.READY
+    assert board.loaded == CHECK == session.identity.program and session.identity.status is Status.READY
     assert board.program is None  # a new session was opened, whose identity is the board's own
     before = board.kinds().count(Kind.PROGRAM)
     session.load_image(PROGRAM)
@@ -289,7 +292,7 @@ def test_refused_program(status):
         session.load_image(PROGRAM)
     board.status_after_load = Status.READY
     session.load_image(PROGRAM)
-    assert board.loaded == 0x1234
+    assert board.loaded == CHECK
 
 
 def test_program_of_no_possible_length():
@@ -437,6 +440,12 @@ def test_another_version():
         Session(board)
 
 
+def test_clock_of_no_rate(monkeypatch):
+    monkeypatch.setattr(fake_board, "CLOCK_HZ", 0)
+    with pytest.raises(BoardError, match="0 Hz"):
+        Session(FakeBoard())
+
+
 def test_another_contract():
     board = FakeBoard()
     board.contract = 0xBAD
@@ -455,7 +464,7 @@ def test_request_waits_while_the_board_works():
     board.working = 3
     session = Session(board)
     session.load_image(PROGRAM)
-    assert board.loaded == 0x1234
+    assert board.loaded == CHECK
 
 
 # Operations that meet.

@@ -23,7 +23,7 @@ from onespike.runtime.uri import transport_at
 
 from .fake_board import FakeBoard
 from .served import serial, udp
-from .test_runtime_session import PROGRAM, check, pictures
+from .test_runtime_session import CHECK, PROGRAM, check, pictures
 
 STATE = frames.encode(frames.State, session=1, status=2, gap=0, expected=0, limit=5, results=0)
 
@@ -64,7 +64,7 @@ def test_serial_conversation():
     board = FakeBoard(2500, loaded=0)
     with serial(board) as (uri, _):
         conversation(transport_at(uri))
-    assert board.loaded == 0x1234
+    assert board.loaded == CHECK
 
 
 def test_serial_resynchronises():
@@ -127,7 +127,7 @@ def test_udp_conversation():
     board = FakeBoard(2500, loaded=0)
     with udp(board) as (uri, _):
         conversation(transport_at(uri))
-    assert board.loaded == 0x1234
+    assert board.loaded == CHECK
 
 
 def test_udp_damage_is_counted():
@@ -265,6 +265,9 @@ def test_driver_that_does_something_else(recording):
         ('{"format": "else"}', "is no recording"),
         ('{"format": "onespike-recording", "version": 9}', "is a recording of version 9, this driver plays 1"),
         ('{"format": "onespike-recording", "version": 1}', "has a damaged header"),
+        ('{"format": "onespike-recording", "version": 1, "wait": 0, "timeout": 1}', "has a damaged header"),
+        ('{"format": "onespike-recording", "version": 1, "wait": 1, "timeout": Infinity}', "has a damaged header"),
+        (100_000 * "[", "line 1 is damaged"),
     ],
 )
 def test_damaged_recording(tmp_path, line, reason):
@@ -273,12 +276,21 @@ def test_damaged_recording(tmp_path, line, reason):
         ReplayTransport(tmp_path / "r")
 
 
-@pytest.mark.parametrize("event", [{"nonce": "x"}, {"nonce": 1, "send": 1}])
+@pytest.mark.parametrize("event", [{"nonce": "x"}, {"nonce": -1}, {"nonce": 1 << 32}, {"nonce": 1, "send": 1}])
 def test_damaged_event(recording, event):
     lines = recording.read_text().splitlines()
     lines[1] = json.dumps(event)
     recording.write_text("\n".join(lines))
     with pytest.raises(RecordingError, match="record it again"):
+        Session(ReplayTransport(recording))
+
+
+@pytest.mark.parametrize("frame", ["", "0011"])
+def test_damaged_frame_in_a_recording(recording, frame):
+    lines = recording.read_text().splitlines()
+    lines[3] = json.dumps({"receive": frame})
+    recording.write_text("\n".join(lines))
+    with pytest.raises(RecordingError, match="line 4 is damaged"):
         Session(ReplayTransport(recording))
 
 

@@ -7,7 +7,7 @@ from ..contract import frames, soc
 from ..contract.config import PRESETS, preset
 from ..contract.frames import Command, SelfTest
 from ..contract.program import Program, fingerprint
-from ..errors import ContractError, OnespikeError
+from ..errors import BoardError, ContractError, OnespikeError
 from ..network import NETWORKS
 from ..quantised import QuantisedModel
 from .emulator import GoldenDevice
@@ -89,12 +89,12 @@ class Board:
 
     def counters(self):
         """Name -> value of ``frames.COUNTERS``, and ``UPTIME`` in clock cycles."""
-        values = dict(zip(frames.COUNTERS, self.device.request(Command.COUNTERS), strict=True))
+        values = dict(zip(frames.COUNTERS, self._words(len(frames.COUNTERS), Command.COUNTERS), strict=True))
         return {"UPTIME": values.pop("UPTIME_HIGH") << 32 | values.pop("UPTIME_LOW"), **values}
 
     def selftest(self):
         """The tests that failed, a list of ``frames.SelfTest``; an image by formula runs through the program."""
-        (mask,) = self.device.request(Command.SELFTEST, selftest_check(self._require_program()))
+        (mask,) = self._words(1, Command.SELFTEST, selftest_check(self._require_program()))
         return [test for test in SelfTest if mask >> test.value & 1]
 
     def reset(self):
@@ -119,6 +119,15 @@ class Board:
         """Close after an error, which says more than another one would."""
         with contextlib.suppress(OnespikeError):
             self.close()
+
+    def _words(self, count, command, argument=0):
+        """The reply's words, so many."""
+        words = self.device.request(command, argument)
+        if len(words) != count:
+            raise BoardError(
+                f"the board at {self.uri} answers {command.name} with {len(words)} words, not {count}; update its gateware"
+            )
+        return words
 
     def _require_program(self):
         if self.program is None:

@@ -10,6 +10,7 @@ import json
 import os
 from pathlib import Path
 
+from ..contract import frames
 from ..errors import LinkError, OutputError, RecordingError
 from .transport import Transport
 
@@ -97,6 +98,8 @@ class ReplayTransport(Transport):
             )
         try:
             self.wait, self.timeout = float(header["wait"]), float(header["timeout"])
+            if not (0 < self.wait < 1e9 and 0 < self.timeout < 1e9):
+                raise ValueError
         except (KeyError, TypeError, ValueError):
             raise RecordingError(f"{path} has a damaged header; record it again") from None
         self._position = 1
@@ -113,14 +116,18 @@ class ReplayTransport(Transport):
     def receive(self, timeout):
         self._fail()
         frame = self._next("receive", "waits for a frame")
+        if frame is None:
+            return None
         try:
-            return None if frame is None else bytes.fromhex(frame)
+            frame = bytes.fromhex(frame)
+            frames.decode(frame)
         except (TypeError, ValueError):
             raise self._damaged(self._position) from None
+        return frame
 
     def nonce(self):
         nonce = self._next("nonce", "draws a number")
-        if not isinstance(nonce, int):
+        if not isinstance(nonce, int) or not 0 <= nonce < 1 << 32:
             raise self._damaged(self._position)
         return nonce
 
@@ -130,7 +137,7 @@ class ReplayTransport(Transport):
     def _event(self, number, line):
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             event = None
         if not isinstance(event, dict):
             raise self._damaged(number)

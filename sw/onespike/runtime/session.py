@@ -181,6 +181,8 @@ class Session(Device):
                 f"the board at {self.uri} was built with contract {fields['contract']:08x}, this driver with "
                 f"{soc.contract_id():08x}; use driver and board of one version"
             )
+        if not fields["clock_hz"]:
+            raise BoardError(f"the board at {self.uri} says that its clock has 0 Hz; update its gateware")
         names = ("fingerprint", "contract", "clock_hz", "program", "image_bytes")
         self._status = _status(fields)
         self._identity = Identity(status=self._status, **{name: fields[name] for name in names})
