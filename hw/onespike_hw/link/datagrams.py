@@ -1,6 +1,6 @@
 """The way out for datagrams, which may be blocked for a while, or for good."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -45,7 +45,7 @@ class DatagramOutlet(wiring.Component):
         m = Module()
         header = data.StructLayout({"length": 16, **peer.members})
         to, left, byte, here = Signal(header), Signal(16), Signal(8), Signal()
-        waits, waited = Signal(), Signal(range(self.patience))
+        waits, waited = Signal(), Signal(range(1 - self.patience, 1), init=1 - self.patience)
         m.d.comb += [
             *(self.o.payload[name].eq(to[name]) for name, _ in header),
             self.o.payload.data.eq(byte),
@@ -55,22 +55,24 @@ class DatagramOutlet(wiring.Component):
             self.idle.eq(left == 0),
             waits.eq(self.o.valid & ~self.o.ready),
         ]
+        with m.If(self.begin | (self.o.valid & self.o.ready)):
+            # Nothing is left at the beginning, so that an adder is all it takes.
+            m.d.sync += left.eq(left + Mux(self.begin, self.length, -1))
         with m.If(self.o.valid & self.o.ready):
-            m.d.sync += [here.eq(0), left.eq(left - 1)]
+            m.d.sync += here.eq(0)
             with m.If(left == 1):
                 m.d.sync += self.given_up.eq(0)
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [here.eq(1), byte.eq(self.i.payload)]
         with m.If(self.begin):
             m.d.sync += [
-                left.eq(self.length),
                 to.length.eq(self.length),
                 to.address.eq(self.peer.address),
                 to.port.eq(self.peer.port),
             ]
-        m.d.sync += waited.eq(0)
+        m.d.sync += waited.eq(waited.init)
         with m.If(waits & ~self.given_up):
             m.d.sync += waited.eq(waited + 1)
-            with m.If(waited == self.patience - 1):
+            with m.If(waited >= 0):
                 m.d.sync += self.given_up.eq(1)
         return m

@@ -66,22 +66,26 @@ class FeedEngine(wiring.Component):
         stale = current.period != new_period
 
         # Words: memory -> back -> front -> core, so that the memory is read while the front is sent.
-        address, left, lane = Signal(_FEED["word"].shape), Signal(_FEED["length"].shape), Signal(2)
+        # Both count from 0: a comparison with the feed takes less than ways in for its values.
+        words_read, bytes_sent = Signal(_FEED["word"].shape), Signal(_FEED["length"].width + 1)  # with those at hand
+        lane = Signal(2)
         front, front_full = Signal(WORD_BITS), Signal()
         back, back_full = Signal(WORD_BITS), Signal()
-        arriving, running, moves, sent = Signal(), Signal(), Signal(), Signal()
+        begin, arriving, running, moves, sent = Signal(), Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             moves.eq(back_full & (~front_full | sent)),
-            self.read.address.eq(address),
+            self.read.address.eq(feed.word + words_read),
             self.read.request.eq(running & ~arriving & (~back_full | moves)),
         ]
         m.d.sync += arriving.eq(self.read.grant)
         with m.If(self.read.grant):
-            m.d.sync += address.eq(address + 1)
+            m.d.sync += words_read.eq(words_read + 1)
         with m.If(sent):
             m.d.sync += front_full.eq(0)
         with m.If(moves):
-            m.d.sync += [front.eq(Mux(feed.zero, 0, back)), front_full.eq(1), back_full.eq(0)]
+            m.d.sync += [front.eq(back), front_full.eq(1), back_full.eq(0)]
+            with m.If(feed.zero):
+                m.d.sync += front.eq(0)
         with m.If(arriving):
             m.d.sync += [back.eq(self.read.data), back_full.eq(1)]
 
@@ -95,20 +99,21 @@ class FeedEngine(wiring.Component):
             byte_sent.eq(self.pixels.valid & self.pixels.ready),
             word_sent.eq(self.program.valid & self.program.ready),
             sent.eq(word_sent | (byte_sent & (lane == 3))),
-            last.eq(left <= Mux(program, WORD_BITS // 8, 1)),
+            last.eq(bytes_sent >= feed.length),
             self.release.payload.eq(feed.slot),
         ]
-        with m.If(byte_sent | word_sent):
-            m.d.sync += [left.eq(left - Mux(program, WORD_BITS // 8, 1)), lane.eq(lane + 1)]
+        with m.If(begin | byte_sent | word_sent):
+            m.d.sync += bytes_sent.eq(bytes_sent + Mux(program, WORD_BITS // 8, 1))
+        with m.If(byte_sent):
+            m.d.sync += lane.eq(lane + 1)
 
         with m.FSM():
             with m.State("Idle"):
-                m.d.sync += [address.eq(feed.word), left.eq(feed.length), lane.eq(0)]
-                m.d.sync += [front_full.eq(0), back_full.eq(0)]
                 with m.If(queue.r_rdy):
                     with m.If(stale):
                         m.next = "Release"
                     with m.Elif(~self.core_reset):
+                        m.d.comb += begin.eq(1)
                         m.next = "Run"
                         with m.If(feed.length == 0):
                             m.next = "Release"
@@ -118,6 +123,7 @@ class FeedEngine(wiring.Component):
                     m.next = "Release"
             with m.State("Release"):
                 m.d.comb += self.release.valid.eq(1)
+                m.d.sync += [words_read.eq(0), bytes_sent.eq(0), lane.eq(0), front_full.eq(0), back_full.eq(0)]
                 with m.If(self.release.ready):
                     m.d.comb += queue.r_en.eq(1)
                     m.d.sync += self.feeds_done.eq(self.feeds_done + 1)

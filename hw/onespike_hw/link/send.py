@@ -1,13 +1,14 @@
 """Frames of the packet memory to the UART or into datagrams."""
 
-from amaranth.hdl import C, Cat, Module, Mux, ResetInserter, Signal
-from amaranth.lib import crc, stream, wiring
+from amaranth.hdl import C, Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from onespike.contract import frames
 from onespike.contract.isa import WORD_BITS
 from onespike.contract.soc import Link, Send
 
+from .check import FrameCheck
 from .cobs import FULL
 from .datagrams import DatagramOutlet
 from .interfaces import ReadPort, datagram_out, peer
@@ -35,6 +36,8 @@ class Sender(wiring.Component):
     read : Out(ReadPort)
     uart : Out(stream(8 bits)); uart_busy : In(1), some of it is still on the line
     udp : Out(stream(datagram_out))
+
+    Throughput of a datagram: four bytes in 20 cycles, if the memory is free.
     """
 
     def __init__(self, patience):
@@ -56,8 +59,7 @@ class Sender(wiring.Component):
         m = Module()
         idle, begin = Signal(), Signal()
         m.submodules.outlet = outlet = DatagramOutlet(self.patience)
-        check = crc.catalog.CRC32_ISO_HDLC(data_width=8).create()
-        m.submodules.crc = ResetInserter(begin)(check)
+        m.submodules.check = check = FrameCheck()
         wiring.connect(m, outlet.o, wiring.flipped(self.udp))
         task, given = Signal(Send), self.send
         m.d.comb += [
@@ -69,21 +71,20 @@ class Sender(wiring.Component):
         with m.If(begin):
             m.d.sync += task.eq(given)
 
-        # The byte at ``position``: of the memory, then of the CRC.
-        end = Signal(range((1 << _SEND["length"].width) + frames.CHECK_BYTES))
-        position = Signal.like(end)
-        at_end, in_check = position == end, (position >= task.length) & ~task.text
+        # The byte at ``position``: of the memory, then, ``behind`` its end, of the CRC.
+        position = Signal(_SEND["length"].width + 1)
+        behind = position - task.length
+        in_check, at_end = (behind >= 0) & ~task.text, (behind >= 0) & (task.text | behind[2])
         word, word_there, arriving = Signal(WORD_BITS), Signal(), Signal()
         byte, there, wanted, advance = Signal(8), Signal(), Signal(), Signal()
         m.d.comb += [
             there.eq(~at_end & (in_check | word_there)),
-            byte.eq(word.word_select(position[:2], 8)),
+            byte.eq(Mux(in_check, check.crc.word_select(behind[:2], 8), word.word_select(position[:2], 8))),
+            check.clear.eq(begin),
+            check.byte.eq(byte),
             self.read.address.eq(task.word + position[2:]),
             self.read.request.eq(wanted & ~at_end & ~in_check & ~word_there & ~arriving),
-            check.data.eq(byte),
         ]
-        with m.If(in_check):
-            m.d.comb += byte.eq(check.crc.word_select((position - task.length)[:2], 8))
         m.d.sync += arriving.eq(self.read.grant)
         with m.If(arriving):
             m.d.sync += [word.eq(self.read.data), word_there.eq(1)]
@@ -100,9 +101,7 @@ class Sender(wiring.Component):
         with m.FSM():
             with m.State("Idle"):
                 m.d.comb += idle.eq(1)
-                m.d.sync += [position.eq(0), count.eq(0), word_there.eq(0)]
                 with m.If(begin):
-                    m.d.sync += end.eq(given.length + Mux(given.text, 0, frames.CHECK_BYTES))
                     with m.If(given.text):
                         m.next = "Text"
                     with m.Elif(given.link == Link.UART):
@@ -122,27 +121,28 @@ class Sender(wiring.Component):
             with m.State("Datagram"):
                 m.d.comb += [
                     wanted.eq(1),
-                    outlet.i.valid.eq(there),
+                    check.valid.eq(there & ~in_check & outlet.i.ready),
+                    outlet.i.valid.eq(there & (in_check | check.done)),
                     outlet.i.payload.eq(byte),
                     advance.eq(outlet.i.valid & outlet.i.ready),
-                    check.valid.eq(advance & ~in_check),
                 ]
                 with m.If(outlet.idle | outlet.given_up):
-                    m.next = "Idle"
+                    m.next = "Leave"
             with m.State("Open"):
                 m.d.comb += self.uart.valid.eq(1)
                 with m.If(self.uart.ready):
                     m.next = "Look"
             with m.State("Look"):
+                seen = there & ~full & (in_check | check.done)
                 m.d.comb += [
                     wanted.eq(~full),
                     check.valid.eq(there & ~full & ~in_check),
-                    advance.eq(there & ~full & (byte != 0)),
+                    advance.eq(seen & (byte != 0)),
                 ]
                 m.d.sync += was_full.eq(full)
                 with m.If(advance):
                     m.d.sync += count.eq(count + 1)
-                with m.If(full | at_end | (there & (byte == 0))):
+                with m.If(full | at_end | (seen & (byte == 0))):
                     m.next = "Code"
             with m.State("Code"):
                 m.d.comb += [
@@ -172,6 +172,7 @@ class Sender(wiring.Component):
                 with m.If(self.uart.ready):
                     m.next = "Leave"
             with m.State("Leave"):
+                m.d.sync += [position.eq(0), word_there.eq(0)]
                 with m.If(~self.uart_busy):
                     m.next = "Idle"
         return m

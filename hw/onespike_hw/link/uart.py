@@ -31,27 +31,27 @@ class UartReceiver(wiring.Component):
         m = Module()
         # The line's fall is seen up to a cycle late, so half a cycle less than half a bit leads to the middle.
         half = (self.divisor - 1) // 2
-        timer = Signal(range(self.divisor))
+        timer = Signal(range(1 - self.divisor, 1))
         bits, left = Signal(8), Signal(range(9))
-        sample = timer == 0
-        m.d.sync += timer.eq(timer - 1)
+        sample = timer >= 0
+        m.d.sync += timer.eq(timer + 1)
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.FSM():
             with m.State("Idle"):
-                m.d.sync += timer.eq(half - 1)
+                m.d.sync += timer.eq(1 - half)
                 with m.If(~self.line):
                     m.next = "Start"
             with m.State("Start"):
                 m.d.sync += left.eq(8)
                 with m.If(sample):
-                    m.d.sync += timer.eq(self.divisor - 1)
+                    m.d.sync += timer.eq(1 - self.divisor)
                     m.next = "Bits"
                     with m.If(self.line):
                         m.next = "Idle"
             with m.State("Bits"):
                 with m.If(sample):
-                    m.d.sync += [timer.eq(self.divisor - 1), left.eq(left - 1)]
+                    m.d.sync += [timer.eq(1 - self.divisor), left.eq(left - 1)]
                     with m.If(left != 0):
                         m.d.sync += bits.eq(Cat(bits[1:], self.line))
                     with m.Else():
@@ -90,14 +90,14 @@ class UartTransmitter(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        timer = Signal(range(self.divisor))
+        timer = Signal(range(1 - self.divisor, 1))
         bits, left = Signal(9, init=-1), Signal(range(11))
-        over = timer == 0
+        over = timer >= 0
         m.d.comb += [self.line.eq(bits[0]), self.busy.eq(left != 0)]
         m.d.comb += self.i.ready.eq(~self.busy | ((left == 1) & over))
-        m.d.sync += timer.eq(timer - 1)
+        m.d.sync += timer.eq(timer + 1)
         with m.If(over & self.busy):
-            m.d.sync += [bits.eq(Cat(bits[1:], 1)), left.eq(left - 1), timer.eq(self.divisor - 1)]
+            m.d.sync += [bits.eq(Cat(bits[1:], 1)), left.eq(left - 1), timer.eq(1 - self.divisor)]
         with m.If(self.i.valid & self.i.ready):
-            m.d.sync += [bits.eq(Cat(0, self.i.payload)), left.eq(10), timer.eq(self.divisor - 1)]
+            m.d.sync += [bits.eq(Cat(0, self.i.payload)), left.eq(10), timer.eq(1 - self.divisor)]
         return m

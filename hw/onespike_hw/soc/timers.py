@@ -49,16 +49,17 @@ class Watchdog(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        left, held = Signal(range(self.cycles), init=self.cycles - 1), Signal(range(BITE + 1))
+        # From below zero: its sign alone tells the end.
+        count, held = Signal(range(1 - self.cycles, 1), init=1 - self.cycles), Signal(range(BITE + 1))
         m.d.comb += self.bite.eq(held != 0)
         with m.If(self.bite):
-            m.d.sync += [held.eq(held - 1), left.eq(self.cycles - 1)]
+            m.d.sync += [held.eq(held - 1), count.eq(count.init)]
         with m.Elif(self.feed):
-            m.d.sync += left.eq(self.cycles - 1)
-        with m.Elif(left == 0):
+            m.d.sync += count.eq(count.init)
+        with m.Elif(count >= 0):
             m.d.sync += [held.eq(BITE), self.bites.eq(self.bites + 1)]
         with m.Else():
-            m.d.sync += left.eq(left - 1)
+            m.d.sync += count.eq(count + 1)
         return m
 
 

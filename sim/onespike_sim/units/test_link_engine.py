@@ -49,7 +49,7 @@ class Bench:
     async def serial(self, data):
         """Send the bytes ``data`` over the serial line."""
         await send_bits(self.dut.uart_rx, data, BIT)
-        await cycles(self.dut, 1)
+        await cycles(self.dut, 20)  # the engine takes the last byte
 
     async def send(self, word, length, link, text=0):
         """Send from the packet memory, when the frame before is out."""

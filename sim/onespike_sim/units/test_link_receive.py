@@ -2,12 +2,13 @@
 
 import cocotb
 from cocotb.triggers import ClockCycles
+from cocotb.utils import get_sim_time
 
 from onespike.contract.frames import CHECK_BYTES, FRAME_BYTES
 from onespike.contract.soc import PACKET_WORDS, SEND_WORD, SLOT_WORDS, SLOTS, Link, system
 from onespike_hw.link.interfaces import datagram_in
 
-from ..streams import Source, cycles, rng, start
+from ..streams import PERIOD, Source, cycles, rng, start
 from .link import Cpu, damaged, from_line, is_good, on_line, random_body, sealed, send_bits
 
 BIT = system("virtual-tiny").divisor
@@ -171,6 +172,23 @@ async def back_to_back_datagrams(dut):
     await bench.finish()
     assert bench.got[Link.UDP] == [frame[:-CHECK_BYTES] for frame in frames[:SLOTS]]
     assert await bench.counts() == (SLOTS, 0, SLOTS)
+
+
+@cocotb.test()
+async def pace(dut):
+    """A byte in less than five cycles (the wire needs eight), while the UART receives and the CPU uses the memory."""
+    bench = Bench(dut, "receive pace")
+    await bench.start()
+    line = cocotb.start_soon(bench.serial(on_line(sealed(bench.random.randbytes(200)))))
+    frame = sealed(bench.random.randbytes(LONGEST))
+    begun = get_sim_time("ns")
+    sending = cocotb.start_soon(bench.datagram(frame))
+    while not sending.done():
+        await bench.cpu.access(PACKET_WORDS - 1)
+    assert (get_sim_time("ns") - begun) / PERIOD < 5 * len(frame)
+    await line
+    await bench.finish()
+    assert bench.got[Link.UDP] == [frame[:-CHECK_BYTES]]
 
 
 @cocotb.test()

@@ -4,12 +4,13 @@ import cocotb
 from amaranth.hdl import unsigned
 from cobs import cobs
 from cocotb.triggers import RisingEdge
+from cocotb.utils import get_sim_time
 
 from onespike.contract.frames import CHECK_BYTES, FRAME_BYTES
 from onespike.contract.soc import PACKET_WORDS, Link, Send
 from onespike_hw.link.interfaces import datagram_out
 
-from ..streams import Sink, cycles, pack, rng, start
+from ..streams import PERIOD, Sink, cycles, pack, rng, start
 from .link import Cpu, on_line, sealed
 from .link_benches import PATIENCE
 
@@ -133,6 +134,19 @@ async def both_ways_with_stalls(dut):
         expected = (on_line(sealed(data)), b"", data)[kind]
         assert bytes(bench.uart.values) == expected
         assert bench.udp.values == (bench.datagram(sealed(data), address, port) if kind == 1 else [])
+
+
+@cocotb.test()
+async def pace(dut):
+    """A byte of a datagram in less than six cycles: the way out must have one every eight."""
+    bench = Bench(dut, "send pace")
+    await bench.fill()
+    length = FRAME_BYTES - CHECK_BYTES
+    await bench.send(0, length, Link.UDP)
+    begun = get_sim_time("ns")
+    await bench.done()
+    assert (get_sim_time("ns") - begun) / PERIOD < 6 * length
+    assert len(bench.udp.values) == length + CHECK_BYTES
 
 
 @cocotb.test()
