@@ -29,13 +29,13 @@ lint: setup ## style and types
 	$(BIN)/ruff check hw sw sim tests
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-gen: setup ## write the generated documents
+gen: setup ## write what is generated from the contract: docs/contract.md, firmware/contract.h
 	$(BIN)/python -m onespike emit
 
-gen-check: setup ## generated documents are up to date
+gen-check: setup ## docs/contract.md and firmware/contract.h are up to date
 	$(BIN)/python -m onespike emit --check
 
-check: lint gen-check test ## what CI runs
+check: lint gen-check test ## lint, gen-check and test; CI runs it, sim and virtual-demo
 
 train: setup ## train arty-cifar10 anew into build/train (resumes where it was cut off)
 	$(BIN)/python -m onespike train --resume --out build/train/first --stop-after 108
@@ -63,13 +63,13 @@ firmware: setup ## the board's firmware, and its size
 soc: firmware ## the board's whole system as Verilog, and what it takes (make soc SYSTEM=arty)
 	$(BIN)/python -m onespike_sim soc --system $(SYSTEM)
 
-virtual-demo: firmware ## the virtual board classifies 20 test images over its UART, every score checked
+virtual-demo: firmware ## the virtual board classifies 20 test images over its UART, every score checked (COUNT=20)
 	$(BIN)/onespike infer --board 'virtual://?link=uart' --count $(COUNT) --check --report build/virtual-demo.html
 
 bench-link: firmware ## images/s over UDP and UART in simulation, against what the link could carry
 	$(BIN)/python -m onespike_sim bench-link
 
-faults: firmware ## long runs of the fault tests: 10,000 images over bad links, garbage for minutes
+faults: firmware ## long runs of the fault tests: 10,000 images over bad links, 450 kB of garbage over each
 	ONESPIKE_FAULT_IMAGES=10000 $(BIN)/python -m pytest -s tests/e2e/test_faults.py -k 'damaged or lossy or garbage'
 
 fuzz-firmware: setup ## libFuzzer on the firmware's parsers for an hour (SECONDS=3600)

@@ -12,7 +12,7 @@ static struct {
 } selftest;
 
 #ifdef NATIVE
-enum { ROM_WORDS = 2048 };
+enum { ROM_WORDS = ROM_BYTES / 4 };
 #else
 extern const uint32_t rom_words[];  // the linker's: an address that is the number of words
 #define ROM_WORDS ((uint32_t)rom_words)

@@ -164,7 +164,7 @@ def _refuse_mismatches(rows):
 
 def main(argv=None):
     """Run one command; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="onespike_sim", description="The core in simulation.")
+    parser = argparse.ArgumentParser(prog="onespike_sim", description="Core and board in simulation, and their sizes.")
     commands = parser.add_subparsers(required=True, metavar="command")
     one = commands.add_parser("run", help="test images through the core")
     _takes_images(one)

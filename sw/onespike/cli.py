@@ -126,7 +126,7 @@ def _virtual_board(arguments):
 def _parser():
     from . import commands_board
 
-    parser = argparse.ArgumentParser(prog="onespike", description="From a network description to a program image.")
+    parser = argparse.ArgumentParser(prog="onespike", description="From a network description to a board that classifies.")
     commands = parser.add_subparsers(required=True, metavar="command")
 
     train = commands.add_parser("train", help="train a network")

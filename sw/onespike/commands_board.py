@@ -52,7 +52,7 @@ def _takes_board(parser):
         "--board",
         required=True,
         metavar="URI",
-        help="serial:///dev/ttyUSB1, udp://192.168.1.50, virtual://, golden:// or replay:///PATH",
+        help="serial:///dev/ttyUSB1, udp://192.168.1.50, virtual://, golden:// or replay://FILE",
     )
 
 

@@ -76,6 +76,17 @@ def test_golden_device_without_a_program():
         device.request(frames.Command.LEDS)
 
 
+def test_another_program_ends_a_run_on_the_golden_model():
+    """As on a board: no result is another program's."""
+    program, images = small()
+    with Board(GoldenDevice(program), program) as board:
+        results = board.classify(images)
+        next(results)
+        board.load(small()[0])
+        with pytest.raises(BoardError, match="another operation took golden:// from this one"):
+            list(results)
+
+
 def test_selftest_that_fails():
     program, _ = small()
     board = Board(GoldenDevice(program), program)
@@ -202,9 +213,10 @@ def test_error_in_the_block_is_the_one_that_counts(tiny_board):
         ("usb://x", "its kind is unknown; write for example serial:///dev/ttyUSB1"),
         ("serial://", "names no serial port"),
         ("serial:///dev/x?baud=fast", "baud is no number: 'fast'"),
-        ("serial:///dev/x?baud=0", "baud must be above 0"),
-        ("serial:///dev/x?wait=-1", "wait must be above 0"),
-        ("serial:///dev/x?wait=nan", "wait must be above 0"),
+        ("serial:///dev/x?baud=0", "baud must be at least 1, not 0"),
+        ("serial:///dev/x?wait=-1", "wait must be at least 0.001, not -1"),
+        ("serial:///dev/x?wait=nan", "wait must be at least 0.001"),
+        ("udp://host?wait=1e-320", "wait must be at least 0.001"),
         ("serial:///dev/x?speed=1", "unknown parameter 'speed'; known are"),
         ("serial:///dev/x?link=udp", "link means nothing to this kind of board"),
         ("udp://", "names no host and port"),
@@ -220,6 +232,13 @@ def test_error_in_the_block_is_the_one_that_counts(tiny_board):
 def test_uris_that_are_none(uri, reason):
     with pytest.raises(BoardError, match=reason):
         Board.open(uri)
+
+
+@pytest.mark.parametrize("name", ["a#b.1spk", "a b%20.1spk", "\N{GREEK SMALL LETTER MU}.1spk"])
+def test_a_path_is_what_it_says(tmp_path, name):
+    program, _ = small()
+    program.save(tmp_path / name)
+    assert Board.open(f"golden://{tmp_path}/{name}").identity.program == program.encode()[-1]
 
 
 def test_golden_uri_of_a_file_that_is_absent():

@@ -2,6 +2,10 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -191,12 +195,40 @@ def test_monitor_until_interrupted(program, monkeypatch, capsys):
         (["board", "info", "--board", "serial:///dev/absent"], "cannot open /dev/absent"),
         (["board", "load", "small.npz", "--board", "golden://"], "small.npz"),
         (["infer", "--board", "golden://small.1spk", "--count", "1", "--report", "small.npz/x.html"], "cannot write"),
+        (["infer", "--board", "golden://small.1spk", "--count", "1", "--report", "."], "cannot write the report ."),
+        (["infer", "--board", "golden://bare.1spk"], "does not say what images it takes"),
     ],
 )
 def test_errors_are_one_sentence(program, capsys, arguments, reason):
+    replace(program, metadata={}).save("bare.1spk")
     assert main(*arguments) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("onespike: ") and reason in error
+
+
+def test_figures_that_cannot_be_written(program, capsys):
+    Path("build").touch()
+    assert main("infer", "--board", "golden://small.1spk", "--count", "1") == 2
+    assert "onespike: cannot write build/reports/infer.json (Not a directory)" in capsys.readouterr().err
+
+
+def test_page_in_the_place_of_a_folder_leaves_nothing_behind(program, capsys):
+    Path("folder").mkdir()
+    assert main("infer", "--board", "golden://small.1spk", "--count", "1", "--report", "folder") == 2
+    assert "cannot write the report folder (Is a directory)" in capsys.readouterr().err
+    assert not list(Path().glob("*.tmp"))
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_output_that_nobody_reads(program, buffered):
+    """Status 141 as of a program that the signal ends, and not a word, whether the output was buffered or not."""
+    here, there = os.pipe()
+    os.close(here)
+    command = [sys.executable, "-m", "onespike", "board", "counters", "--board", "golden://small.1spk"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": buffered}
+    done = subprocess.run(command, stdout=there, stderr=subprocess.PIPE, env=environment, text=True)
+    os.close(there)
+    assert done.returncode == 141 and done.stderr == ""
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "many"])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from onespike.contract import frames, soc
 from onespike.contract.frames import Command, Error, Kind
 from onespike.contract.regs import Status
-from onespike.errors import BoardError, BusyError, ContractError, LinkError, ProgramError
+from onespike.errors import BoardError, BusyError, ContractError, LinkError, OutputError, ProgramError
 from onespike.runtime.session import REOPENINGS, Session
 
 from . import fake_board
@@ -295,6 +295,45 @@ def test_refused_program(status):
     assert board.loaded == CHECK
 
 
+OTHER_BODY = b"1SPK" + bytes(100)
+OTHER = OTHER_BODY + zlib.crc32(OTHER_BODY).to_bytes(4, "little")
+
+
+def test_program_before_a_refused_one_is_loaded_again():
+    board = FakeBoard(100, loaded=0)
+    session = Session(board)
+    session.load_image(PROGRAM)
+    board.status_after_load = Status.BAD_CHECKSUM
+    with pytest.raises(ProgramError):
+        session.load_image(OTHER)
+    board.status_after_load = Status.READY
+    check(session.run(pictures(3, 100)), pictures(3, 100))
+    assert board.loaded == CHECK
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, LinkError])
+def test_images_after_an_interrupted_load_never_run_on_its_program(interrupt):
+    """Whichever frame of the loading was the last one: the program is the one before, or none was ever loaded."""
+    for chosen in range(9):
+        board = FakeBoard(100, loaded=0)
+        session = Session(board)
+        session.load_image(PROGRAM)
+        begun = board.sent
+
+        def interrupted(number, frame, last=begun + chosen):
+            if number == last:
+                raise interrupt
+            return [frame]
+
+        board.mangle_in = interrupted
+        try:
+            session.load_image(OTHER)
+        except interrupt:
+            check(session.run(pictures(3, 100)), pictures(3, 100))
+            assert board.loaded == CHECK
+    assert board.loaded != CHECK  # the last one was not interrupted
+
+
 def test_program_of_no_possible_length():
     session = Session(FakeBoard(loaded=0))
     with pytest.raises(ProgramError, match="10 bytes are no possible length"):
@@ -528,6 +567,33 @@ def test_interrupt_leaves_the_board_usable(interrupt):
     assert board.kinds()[-1] is Kind.CLOSE and board.session is None and board.closed
     board.closed = False
     check(Session(board).run(pictures(5)), pictures(5))
+
+
+@pytest.mark.parametrize("size", [100, 2500])
+def test_a_closed_session_says_so(size):
+    board = FakeBoard(size)
+    session = Session(board)
+    results = session.run(pictures(30, size))
+    next(results)
+    session.close()
+    for operation in (lambda: list(results), lambda: session.request(Command.COUNTERS), session.reset):
+        with pytest.raises(BoardError, match="fake:// was closed; open it again"):
+            operation()
+    session.close()
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, OutputError])
+def test_a_goodbye_that_fails_leaves_the_transport_closed(interrupt):
+    board = FakeBoard(100)
+    session = Session(board)
+
+    def fail(frame):
+        raise interrupt
+
+    board.send = fail
+    with pytest.raises(interrupt):
+        session.close()
+    assert board.closed
 
 
 @pytest.mark.parametrize(("size", "first"), [(100, 5), (2500, 5)])

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from onespike.contract import frames
 from onespike.contract.frames import Command, Error, Kind
 from onespike.errors import BoardError, BusyError, LinkError, OutputError, RecordingError
+from onespike.runtime import Board
 from onespike.runtime.framing import ENCODED_BYTES, Deframer, enframe
 from onespike.runtime.replay import RecordingTransport, ReplayTransport
 from onespike.runtime.serial import SerialTransport
 from onespike.runtime.session import Session
 from onespike.runtime.udp import UdpTransport
 from onespike.runtime.uri import transport_at
+from onespike.runtime.virtual import VirtualTransport
 
 from .fake_board import FakeBoard
 from .served import serial, udp
@@ -195,6 +197,26 @@ def test_virtual_board_that_dies(simulation):
     transport.close()
 
 
+def test_a_build_ends_with_an_interrupt(simulation):
+    """It does not look at its input: it is ended, and so is what it started. All had this output open."""
+    started = 'trap "echo ended >> build; exit" TERM; echo udp://127.0.0.1:9; sleep 1000; echo late >> build'
+    folder = simulation(f"cd $(dirname $0); sh -c '{started}'; echo late >> build")
+
+    def interrupted(*given):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        VirtualTransport(interrupted)
+    assert (folder / "build").read_text() == "ended\n"
+
+
+def test_virtual_board_is_closed_twice(simulation):
+    simulation(f"{sys.executable} -m tests.sw.served")
+    transport = transport_at("virtual://?link=udp")
+    transport.close()
+    transport.close()
+
+
 def test_virtual_board_needs_no_simulation_package():
     """The driver starts the simulation as a process; it never imports it, nor torch."""
     code = "import sys, onespike.runtime; print(*[m for m in sys.modules if m.startswith(('onespike_', 'torch'))])"
@@ -267,6 +289,8 @@ def test_driver_that_does_something_else(recording):
         ('{"format": "onespike-recording", "version": 1}', "has a damaged header"),
         ('{"format": "onespike-recording", "version": 1, "wait": 0, "timeout": 1}', "has a damaged header"),
         ('{"format": "onespike-recording", "version": 1, "wait": 1, "timeout": Infinity}', "has a damaged header"),
+        ('{"format": "onespike-recording", "version": 1, "wait": 1e-320, "timeout": 1}', "has a damaged header"),
+        ('{"format": "onespike-recording", "version": 1, "timeout": 1, "wait": 1' + 400 * "0" + "}", "damaged header"),
         (100_000 * "[", "line 1 is damaged"),
     ],
 )
@@ -299,6 +323,19 @@ def test_recording_that_is_absent_or_cannot_be_written(tmp_path):
         ReplayTransport(tmp_path / "absent")
     with pytest.raises(OutputError, match="cannot write the recording"):
         RecordingTransport(FakeBoard(), tmp_path / "absent" / "r")
+
+
+def test_recording_on_a_full_disk(tmp_path):
+    """The error is the one of the disk, and the link is closed."""
+    board = FakeBoard()
+    transport = RecordingTransport(board, tmp_path / "r")
+    with pytest.raises(OutputError, match=r"cannot write the recording .* \(No space left on device\)"):  # noqa: PT012
+        with Board(Session(transport)) as opened:
+            full = os.open("/dev/full", os.O_WRONLY)
+            os.dup2(full, transport._file.fileno())
+            os.close(full)
+            opened.counters()
+    assert board.closed and transport._file.closed
 
 
 def test_recorded_frames_are_what_went_over_the_link(tmp_path):

@@ -104,11 +104,11 @@ def _system_markdown():
     lines += [
         "## Systems",
         "",
-        "| system | core | clock | baud | lease | watchdog |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| system | core | clock | baud | lease | watchdog | MAC | IP |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     return lines + [
-        f"| {s.name} | {s.core} | {s.clock_hz} | {s.baud} | {s.lease_cycles} | {s.watchdog_cycles} |"
+        f"| {s.name} | {s.core} | {s.clock_hz} | {s.baud} | {s.lease_cycles} | {s.watchdog_cycles} | {s.mac} | {s.ip} |"
         for s in soc.SYSTEMS.values()
     ]
 

@@ -79,7 +79,7 @@ class Error(enum.Enum, shape=8):
     NO_PROGRAM = 4
     """No whole program has arrived: load one."""
     SIZE = 5
-    """A fragment has not the length that image or program need at its offset."""
+    """A fragment has not the length that image or program need at its offset; no program has the length of a ``LOAD``."""
     UNKNOWN = 6
     """A command that this board does not know."""
     WORKING = 7

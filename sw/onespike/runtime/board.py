@@ -33,7 +33,7 @@ class Board:
         - ``udp://192.168.1.50`` or ``udp://HOST:PORT``, Ethernet;
         - ``virtual://`` a simulated board, or ``virtual://?system=virtual-tiny&link=udp``;
         - ``golden://PROGRAM.1spk`` or ``golden://`` the golden model;
-        - ``replay:///PATH`` a recording.
+        - ``replay://FILE`` a recording.
 
         ``program`` (``Program`` or a file's path) is loaded unless the board has it. ``wait`` seconds in which the
         board answers and ``timeout`` seconds without progress until an error are the link's own unless they are given,

@@ -14,7 +14,7 @@ from .virtual import VirtualTransport
 
 PARAMETERS = {"baud": int, "wait": float, "timeout": float, "system": str, "link": str}
 """Parameters that may stand behind the ``?`` of a URI."""
-EXAMPLES = "serial:///dev/ttyUSB1, udp://192.168.1.50, virtual://, golden:// and replay:///PATH"
+EXAMPLES = "serial:///dev/ttyUSB1, udp://192.168.1.50, virtual://, golden:// and replay://FILE"
 
 
 def device_at(uri, wait=None, timeout=None, record=None):
