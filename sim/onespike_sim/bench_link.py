@@ -110,5 +110,7 @@ def add_parser(commands):
     parser = commands.add_parser("bench-link", help="what the links carry, in cycles of the virtual board")
     parser.add_argument("model", nargs="?", default="arty-cifar10", help="a name or an .npz file")
     parser.add_argument("--system", default="virtual")
-    parser.add_argument("--images", type=positive, default=64, help=f"images measured; the host looks every {STEP} cycles")
+    parser.add_argument(
+        "--images", type=positive, default=64, help=f"images measured; the host looks every {STEP} cycles"
+    )
     parser.set_defaults(run=run)

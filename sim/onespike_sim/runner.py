@@ -7,6 +7,7 @@ to build here is set in this file and nowhere else.
 import fcntl
 import hashlib
 import os
+import shutil
 import sys
 import sysconfig
 import xml.etree.ElementTree as ElementTree
@@ -70,12 +71,18 @@ def locked(folder):
 
 @contextmanager
 def tool_environment():
-    """PATH with the packaged Verilator; its build expects clang's name for precompiled headers."""
-    before = {key: os.environ.get(key) for key in ("PATH", "MAKEFLAGS", "VERILATOR_ROOT")}
+    """PATH with the packaged Verilator; its build expects clang's name for precompiled headers.
+
+    With ccache at hand, Verilator's own sources, the same in every simulation, are compiled once and not each time.
+    """
+    before = {key: os.environ.get(key) for key in ("PATH", "MAKEFLAGS", "VERILATOR_ROOT", "OBJCACHE", "CCACHE_DIR")}
     package = Path(sysconfig.get_paths()["purelib"]) / "verilator"
     os.environ["PATH"] = f"{package / 'bin'}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     os.environ["MAKEFLAGS"] = "CFG_CXXFLAGS_PCH_I=-include OPT_FAST=-O2"
     os.environ.pop("VERILATOR_ROOT", None)
+    if shutil.which("ccache"):
+        os.environ["OBJCACHE"] = "ccache"
+        os.environ.setdefault("CCACHE_DIR", str(ROOT.parent / "ccache"))
     try:
         yield
     finally:

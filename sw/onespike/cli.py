@@ -11,19 +11,25 @@ import sys
 import time
 from pathlib import Path
 
-from .errors import MismatchError, OnespikeError
+from .errors import MismatchError, OnespikeError, OutputError
 
 MODELS = Path(__file__).parent / "networks"
 REPORTS = Path("build/reports")
 
 
 def write_report(name, content):
-    """Write ``build/reports/NAME.json`` under a temporary name, then rename it; returns the path."""
-    REPORTS.mkdir(parents=True, exist_ok=True)
+    """Write ``build/reports/NAME.json`` under a temporary name, then rename it; returns the path.
+
+    Raises ``OutputError`` where that cannot be written.
+    """
     path = REPORTS / f"{name}.json"
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
-    temporary.replace(path)
+    try:
+        REPORTS.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path} ({error.strerror}); work in a folder that can be written") from None
     return path
 
 
@@ -126,7 +132,9 @@ def _virtual_board(arguments):
 def _parser():
     from . import commands_board
 
-    parser = argparse.ArgumentParser(prog="onespike", description="From a network description to a board that classifies.")
+    parser = argparse.ArgumentParser(
+        prog="onespike", description="From a network description to a board that classifies."
+    )
     commands = parser.add_subparsers(required=True, metavar="command")
 
     train = commands.add_parser("train", help="train a network")
@@ -171,13 +179,20 @@ def _parser():
 def guarded(run):
     """Call ``run``; a typed error or an interrupt becomes one sentence and an exit status."""
     try:
+        status = _status(run)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our output had enough; what is left of it must not complain at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return status
+
+
+def _status(run):
+    try:
         run()
     except OnespikeError as error:
         print(f"onespike: {error}", file=sys.stderr)
         return 1 if isinstance(error, MismatchError) else 2
-    except BrokenPipeError:  # the reader of our output had enough
-        sys.stderr.close()
-        return 141
     except KeyboardInterrupt:
         print("onespike: interrupted", file=sys.stderr)
         return 130

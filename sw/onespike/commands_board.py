@@ -5,7 +5,7 @@ import sys
 import time
 
 from . import cli
-from .errors import BoardError, MismatchError
+from .errors import BoardError, MismatchError, ProgramError
 
 PERIOD = 1.0
 """Seconds between two lines of the monitor."""
@@ -89,6 +89,8 @@ def _infer(args):
 
     with _open(args, args.record) as board:
         program = _load_chosen(board, args)
+        if "image" not in program.metadata:
+            raise ProgramError("the program does not say what images it takes; compile it with this version")
         images = sample(args.dataset, args.data, args.count, program.metadata["image"], program.classes)
         if images.missing:
             print(

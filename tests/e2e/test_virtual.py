@@ -118,7 +118,7 @@ def test_command_ends_with_its_parent(module):
     command = [sys.executable, "-m", module, "virtual-board", "--system", "virtual-tiny"]
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
-    assert re.fullmatch(r"serial:///dev/pts/\d+\n", process.stdout.readline())
+    assert re.fullmatch(r"serial:///dev/pts/\d+\?wait=3&timeout=120\n", process.stdout.readline())
     out, _ = process.communicate()
     assert process.returncode == 0 and re.match(r"\d+ cycles in [\d.]+ s, \d+ cycles/s; ", out)
 
@@ -126,6 +126,14 @@ def test_command_ends_with_its_parent(module):
 def test_ends_after_the_cycles_asked_for():
     done = subprocess.run(arguments(TINY, "udp", cycles=12345), capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout.splitlines()[1].startswith("12345 cycles ")
+
+
+def test_a_board_that_ends_while_it_is_stepped():
+    with VirtualBoard(TINY, "udp", step=True) as virtual:
+        virtual.step(100)
+        virtual._process.kill()
+        with pytest.raises(SimulationError, match="ended after cycle 100"):
+            virtual.step(100)
 
 
 def test_tap_without_rights_is_one_sentence():

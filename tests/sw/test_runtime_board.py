@@ -9,7 +9,7 @@ from onespike.contract.config import preset
 from onespike.contract.frames import Error, SelfTest
 from onespike.contract.program import fingerprint
 from onespike.contract.regs import Status
-from onespike.errors import BoardError, ContractError, DataError, ProgramError, RecordingError
+from onespike.errors import BoardError, ContractError, DataError, LinkError, ProgramError, RecordingError
 from onespike.golden import fired_spikes, run, run_traced
 from onespike.images import patch, procedural
 from onespike.random_networks import draw
@@ -179,6 +179,19 @@ def test_program_for_another_core(tiny_board):
         list(Board(session).classify(procedural(1, (3, 32, 32))))
 
 
+def test_a_reset_that_fails_still_forgets_the_program(tiny_board):
+    """Whether the board has it is not known then, nor does the session load it again."""
+
+    def gone(frame):
+        raise LinkError("gone")
+
+    board = Board(Session(tiny_board), small()[0])
+    tiny_board.send = gone
+    with pytest.raises(LinkError, match="gone"):
+        board.reset()
+    assert board.program is None
+
+
 def test_counters_have_names(tiny_board):
     counters = Board(Session(tiny_board)).counters()
     assert counters["UPTIME"] == 1 << 32 and counters["WATCHDOG_RESETS"] == len(frames.COUNTERS) - 1
@@ -227,6 +240,9 @@ def test_error_in_the_block_is_the_one_that_counts(tiny_board):
         ("golden://?timeout=1", "timeout means nothing"),
         ("replay:///absent.rec", "cannot read the recording"),
         ("udp://[::1", "is malformed"),
+        ("udp://ho\nst", r"'udp://ho\\nst' is malformed \(a character that cannot be printed\)"),
+        ("golden://\0", "cannot be printed"),
+        ("golden://\udcff.1spk", "cannot be printed"),
     ],
 )
 def test_uris_that_are_none(uri, reason):

@@ -198,9 +198,12 @@ def test_virtual_board_that_dies(simulation):
 
 
 def test_a_build_ends_with_an_interrupt(simulation):
-    """It does not look at its input: it is ended, and so is what it started. All had this output open."""
-    started = 'trap "echo ended >> build; exit" TERM; echo udp://127.0.0.1:9; sleep 1000; echo late >> build'
-    folder = simulation(f"cd $(dirname $0); sh -c '{started}'; echo late >> build")
+    """It does not look at its input: it is ended, and so is what it started."""
+    compiler = (
+        "from signal import *; pthread_sigmask(SIG_BLOCK, [SIGTERM]); print('udp://127.0.0.1:9', flush=True); "
+        "sigwait([SIGTERM]); print('ended', file=open('build', 'w'))"
+    )
+    folder = simulation(f'cd $(dirname $0); {sys.executable} -c "{compiler}"')
 
     def interrupted(*given):
         raise KeyboardInterrupt
@@ -329,7 +332,7 @@ def test_recording_on_a_full_disk(tmp_path):
     """The error is the one of the disk, and the link is closed."""
     board = FakeBoard()
     transport = RecordingTransport(board, tmp_path / "r")
-    with pytest.raises(OutputError, match=r"cannot write the recording .* \(No space left on device\)"):  # noqa: PT012
+    with pytest.raises(OutputError, match=r"cannot write the recording .* \(No space left on device\)"):
         with Board(Session(transport)) as opened:
             full = os.open("/dev/full", os.O_WRONLY)
             os.dup2(full, transport._file.fileno())

@@ -5,6 +5,7 @@ import sys
 
 from onespike.cli import positive
 from onespike.contract.soc import SYSTEMS, system
+from onespike.runtime.virtual import SILENCE, WAIT
 
 from .run import LINKS, arguments
 
@@ -12,7 +13,9 @@ from .run import LINKS, arguments
 def run(args):
     """Build the board, then become it: signals and standard input go straight to the simulation."""
     print(f"building the virtual board {args.system} if it is not there ...", file=sys.stderr, flush=True)
-    words = arguments(system(args.system), args.link, args.cycles, args.trace)
+    # A simulation is slow: a driver that is given this URI has the patience it needs.
+    query = f"?wait={WAIT:g}&timeout={SILENCE:g}"
+    words = arguments(system(args.system), args.link, args.cycles, args.trace, query=query)
     sys.stdout.flush()
     os.execv(words[0], words)
 

@@ -15,7 +15,7 @@ QUIET_CYCLES = 20_000_000
 """Cycles without a byte after which the simulation rests, beyond the board's own timers."""
 
 
-def arguments(config, link, cycles=None, trace=None, step=False):
+def arguments(config, link, cycles=None, trace=None, step=False, query=""):
     """Words of the command that runs the board; see ``board/main.cpp``. Builds the program."""
     words = {
         "--divisor": config.divisor,
@@ -26,6 +26,7 @@ def arguments(config, link, cycles=None, trace=None, step=False):
         **({"--cycles": cycles} if cycles else {}),
         **({"--trace": trace} if trace else {}),
         **({"--step": 1} if step else {}),
+        **({"--query": query} if query else {}),
     }
     program = executable(config, trace=trace is not None)
     return [str(program), *(str(word) for pair in words.items() for word in pair)]
@@ -66,10 +67,13 @@ class VirtualBoard:
         self._process.send_signal(signal.SIGUSR2)
 
     def step(self, cycles):
-        """Let ``cycles`` pass."""
-        self._process.stdin.write(f"{cycles}\n")
-        self._process.stdin.flush()
-        self.cycle = int(self._process.stdout.readline())
+        """Let ``cycles`` pass. Raises ``SimulationError`` if the board has ended."""
+        try:
+            self._process.stdin.write(f"{cycles}\n")
+            self._process.stdin.flush()
+            self.cycle = int(self._process.stdout.readline())
+        except (BrokenPipeError, ValueError):
+            raise SimulationError(f"the virtual board ended after cycle {self.cycle}; start it again") from None
 
     def close(self):
         """End it; returns its last line: cycles, seconds, what was lost."""

@@ -99,8 +99,8 @@ class Board:
 
     def reset(self):
         """Drop the board's program."""
-        self.device.reset()
         self.program = None
+        self.device.reset()
 
     def close(self):
         """Leave the device to others."""

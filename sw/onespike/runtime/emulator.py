@@ -44,9 +44,10 @@ class GoldenDevice(Device):
         self.program = program
 
     def run(self, images):
-        source, number = iter(images), 0
+        source, number, program = iter(images), 0, self.program
         while batch := list(islice(source, frames.RESULTS)):
-            program = self._loaded()
+            if self._loaded() is not program:
+                raise BoardError(f"another operation took {self.uri} from this one; do one after the other")
             pixels = np.stack([from_bytes(program, content) for content in batch])
             scores, trace = run_traced(program, pixels)
             spikes = fired_spikes(program, trace)

@@ -56,8 +56,12 @@ class RecordingTransport(Transport):
         return nonce
 
     def close(self):
-        self._file.close()
-        self.inner.close()
+        try:
+            self._file.close()
+        except OSError as error:
+            raise self._full(error) from None
+        finally:
+            self.inner.close()
 
     def _failing(self, call, argument):
         try:
@@ -70,7 +74,10 @@ class RecordingTransport(Transport):
         try:
             self._file.write(json.dumps(event) + "\n")
         except OSError as error:
-            raise OutputError(f"cannot write the recording {self._path} ({error.strerror}); free some space") from None
+            raise self._full(error) from None
+
+    def _full(self, error):
+        return OutputError(f"cannot write the recording {self._path} ({error.strerror}); free some space")
 
 
 class ReplayTransport(Transport):
@@ -98,9 +105,9 @@ class ReplayTransport(Transport):
             )
         try:
             self.wait, self.timeout = float(header["wait"]), float(header["timeout"])
-            if not (0 < self.wait < 1e9 and 0 < self.timeout < 1e9):
+            if not (1e-9 < self.wait < 1e9 and 1e-9 < self.timeout < 1e9):
                 raise ValueError
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise RecordingError(f"{path} has a damaged header; record it again") from None
         self._position = 1
 

@@ -1,6 +1,8 @@
 """A run on a board as one HTML page that needs no network and no other file."""
 
 import base64
+import contextlib
+import errno
 import hashlib
 import io
 import json
@@ -61,6 +63,8 @@ def write_html(path, context):
     Raises ``DataError`` where the images do not fit the program, ``OutputError`` where the file cannot be written.
     """
     path = Path(path)
+    if path.is_dir():
+        raise _unwritable(path, os.strerror(errno.EISDIR))
     page = Template((FOLDER / "report_template.html").read_text(encoding="utf-8")).substitute(_parts(context))
     temporary = path.with_name(path.name + ".tmp")
     try:
@@ -68,9 +72,13 @@ def write_html(path, context):
         temporary.write_text(page, encoding="utf-8")
         os.replace(temporary, path)
     except OSError as error:
-        raise OutputError(
-            f"cannot write the report {path} ({error.strerror}); name a file in a folder that can be written"
-        ) from None
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise _unwritable(path, error.strerror) from None
+
+
+def _unwritable(path, reason):
+    return OutputError(f"cannot write the report {path} ({reason}); name a file in a folder that can be written")
 
 
 def _parts(context):

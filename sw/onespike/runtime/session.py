@@ -100,14 +100,16 @@ class Session(Device):
         """Load a program image (bytes), whatever it holds: the board judges it.
 
         Every image must have ``classes`` scores then, or any number where it is ``None``. Raises ``ProgramError`` with
-        the board's reason where it refuses the program.
+        the board's reason where it refuses the program; the one before is loaded again when it is needed.
         """
         self._begin()
+        before = self._image, self._classes
         self._image, self._classes = image, classes
         try:
             self._persist(lambda: None)
         except BaseException:
-            self._image, self._classes = b"", None
+            self._image, self._classes = before
+            self._lost = True  # a new session tells what the board has now
             raise
 
     def run(self, images):
@@ -141,11 +143,13 @@ class Session(Device):
         self._connect()
 
     def close(self):
-        if self._number is not None:
-            with contextlib.suppress(LinkError):  # a board that is gone needs no goodbye
-                self._send(frames.Close)
+        try:
+            if self._number is not None:
+                with contextlib.suppress(LinkError):  # a board that is gone needs no goodbye
+                    self._send(frames.Close)
+        finally:
             self._number = None
-        self.transport.close()
+            self.transport.close()
 
     # Sessions.
 
@@ -209,6 +213,8 @@ class Session(Device):
 
     def _persist(self, step):
         """``step()`` in an open session with the right program; again in a new one as often as the old one is lost."""
+        if self._number is None:
+            raise BoardError(f"the board at {self.uri} was closed; open it again")
         while True:
             try:
                 if self._lost:

@@ -14,6 +14,8 @@ from .virtual import VirtualTransport
 
 PARAMETERS = {"baud": int, "wait": float, "timeout": float, "system": str, "link": str}
 """Parameters that may stand behind the ``?`` of a URI."""
+LEAST = {"baud": 1, "wait": 1e-3, "timeout": 1e-3}
+"""Least value of a parameter; none may reach 1e9. A shorter wait would only make patience endless."""
 EXAMPLES = "serial:///dev/ttyUSB1, udp://192.168.1.50, virtual://, golden:// and replay://FILE"
 
 
@@ -51,9 +53,11 @@ def transport_at(uri, wait=None, timeout=None):
 def _taken_apart(uri, wait, timeout):
     """(kind, place, parameters) of a URI."""
     try:
-        parts = urlsplit(uri)
+        if not uri.isprintable():
+            raise ValueError("a character that cannot be printed")
+        parts = urlsplit(uri, allow_fragments=False)  # a "#" is a part of a path
     except ValueError as error:
-        raise BoardError(f"{uri} is malformed ({error}); write for example {EXAMPLES}") from None
+        raise BoardError(f"{uri!r} is malformed ({error}); write for example {EXAMPLES}") from None
     given = _parameters(uri, parts.query)
     given |= {name: value for name, value in (("wait", wait), ("timeout", timeout)) if value is not None}
     _check(uri, given)
@@ -113,9 +117,11 @@ def _parameters(uri, query):
 
 
 def _check(uri, given):
-    for name in ("baud", "wait", "timeout"):
-        if name in given and not 0 < given[name] < 1e9:
-            raise BoardError(f"{uri}: {name} must be above 0, not {given[name]}; leave it out for the usual one")
+    for name, least in LEAST.items():
+        if name in given and not least <= given[name] < 1e9:
+            raise BoardError(
+                f"{uri}: {name} must be at least {least:g}, not {given[name]}; leave it out for the usual one"
+            )
 
 
 def _allow(uri, given, allowed):

@@ -1,6 +1,8 @@
 """The virtual board: the whole system simulated in a process of its own, reached over a link as a real board is."""
 
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 
@@ -33,6 +35,7 @@ class VirtualTransport(Transport):
         try:
             self.inner = connect(self._printed(command), wait, timeout)
         except BaseException:
+            self._signal(signal.SIGTERM)  # while it is built it does not look at its input
             self._end()
             raise
         self.uri, self.wait, self.timeout = self.inner.uri, self.inner.wait, self.inner.timeout
@@ -72,5 +75,10 @@ class VirtualTransport(Transport):
             with contextlib.suppress(BrokenPipeError):
                 self._process.communicate(timeout=END)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self._signal(signal.SIGKILL)
             self._process.communicate()
+
+    def _signal(self, number):
+        """To it and to what it started: it may be building."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)

@@ -1,8 +1,8 @@
 // The virtual board: simulates the system and connects its pins to this machine.
 //
-// Arguments come in pairs from onespike_sim.virtual, all but the last three always: --divisor N (cycles of a UART bit),
+// Arguments come in pairs from onespike_sim.virtual, all but the last four always: --divisor N (cycles of a UART bit),
 // --link uart|udp|tap, --address N and --port N (the board's, UDP), --quiet N (see below), --cycles N (end then),
-// --trace FILE, --step 1.
+// --trace FILE, --step 1, --query TEXT (goes behind the URI).
 //
 // Prints how to reach the board, and at the end what was simulated. SIGUSR1 presses the reset button, SIGUSR2 hangs
 // the CPU or lets it go on; SIGTERM, SIGINT and the end of a pipe on standard input end it.
@@ -156,7 +156,7 @@ int main(int count, char** words) {
     try {
         Board board(options.number("--divisor"), options.text("--trace"));
         const auto host = connect(board, options);
-        printf("%s\n", host->uri().c_str());
+        printf("%s%s\n", host->uri().c_str(), options.text("--query").c_str());
         fflush(stdout);
         Runner runner(board, *host, options);
         const auto begin = Clock::now();

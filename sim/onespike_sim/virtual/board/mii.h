@@ -37,10 +37,6 @@ public:
         }
     }
 
-    bool idle() const {
-        return to_board.empty() && from_board.empty() && position_ >= sending_.size() * 2 && !started_ && nibbles_.empty();
-    }
-
 private:
     static constexpr unsigned GAP_NIBBLES = 24; // 96 bit times between frames
     static constexpr uint8_t PREAMBLE = 0x55, START = 0xd5;

@@ -52,8 +52,6 @@ public:
         else ++framing_errors;
     }
 
-    bool idle() const { return to_board.empty() && out_bits_ == 0 && !receiving_ && from_board.empty(); }
-
 private:
     const unsigned divisor_;
     unsigned out_shift_ = 0, out_bits_ = 0, out_wait_ = 0;
