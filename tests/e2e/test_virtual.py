@@ -136,6 +136,17 @@ def test_a_board_that_ends_while_it_is_stepped():
             virtual.step(100)
 
 
+def test_waveforms_on_request(tmp_path):
+    """An FST file: its header block says how many signals it holds, and the last cycle's time."""
+    trace = tmp_path / "out.fst"
+    done = subprocess.run(arguments(TINY, "udp", cycles=500, trace=trace), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    header = trace.read_bytes()[:73]
+    kind, length, begin, end = header[0], *(int.from_bytes(header[at : at + 8], "big") for at in (1, 9, 17))
+    signals = int.from_bytes(header[57:65], "big")
+    assert (kind, length, begin) == (0, 329, 0) and end >= 500 and signals > 1000
+
+
 def test_tap_without_rights_is_one_sentence():
     command = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin", *arguments(TINY, "tap")]
     if os.getuid():
