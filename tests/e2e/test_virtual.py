@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -60,6 +61,7 @@ def test_classifies(link):
         assert board.counters()["IMAGES"] == 20
         assert board.selftest() == []
         if TINY.ip in virtual.uri:
+            assert shutil.which("ping"), "ping is missing; install it (Debian: iputils-ping)"
             answered = subprocess.run(["ping", "-c", "1", "-W", "20", TINY.ip], capture_output=True, text=True)
             assert "1 received" in answered.stdout, answered.stdout
 
