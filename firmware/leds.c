@@ -3,8 +3,8 @@
 #include "session.h"
 #include "timer.h"
 
-enum { HEARTBEAT, READY, SESSION, ERROR };  // LEDs
-enum { HEARTBEAT_BIT = 25, ALARM_BIT = 23, ALL = 15 };  // of the time in clock cycles
+enum { HEARTBEAT_BIT = 25, ALARM_BIT = 23 };  // of the time in clock cycles
+enum { ALL = (1 << LEDS) - 1 };
 
 static struct {
     bool error, held;
@@ -32,8 +32,9 @@ static void show(uint32_t value) {
 }
 
 void leds_poll(void) {
-    uint32_t value = (timer_now() >> HEARTBEAT_BIT & 1) << HEARTBEAT;
-    value |= (uint32_t)program_ready() << READY | (uint32_t)session_open() << SESSION | (uint32_t)leds.error << ERROR;
+    uint32_t value = (timer_now() >> HEARTBEAT_BIT & 1) << LED_HEARTBEAT;
+    value |= (uint32_t)program_ready() << LED_READY | (uint32_t)session_open() << LED_SESSION;
+    value |= (uint32_t)leds.error << LED_ERROR;
     show(leds.held ? leds.wanted : value);
 }
 

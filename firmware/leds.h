@@ -1,4 +1,4 @@
-// The board's LEDs: heartbeat, program ready, session open, an error since boot; or what a host wants.
+// The board's LEDs, as the contract names them; or what a host wants.
 #pragma once
 #include "board.h"
 

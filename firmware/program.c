@@ -3,7 +3,7 @@
 #include "images.h"
 #include "leds.h"
 
-enum { LARGEST = 2 << 20, LARGEST_IMAGE = 1 << 16 };
+enum { LARGEST_IMAGE = 1 << 16 };
 
 // What the walk over the program's words looks for next.
 enum Seek { SECTION_HEAD, SECTION_COUNT, LAST_CHANNELS };
@@ -31,7 +31,7 @@ void program_drop(void) {
 }
 
 enum Error program_expect(uint32_t bytes) {
-    if (bytes % 4 || bytes <= 4 * HEADER_WORDS || bytes > LARGEST) {
+    if (bytes % 4 || bytes <= 4 * HEADER_WORDS || bytes > PROGRAM_BYTES) {
         return ERROR_SIZE;
     }
     program_drop();

@@ -23,8 +23,8 @@ static struct {
 void session_init(void) { memset(&session, 0, sizeof session); }
 
 void session_boot(void) {
-    // A host that did not notice a reset by the watchdog must not find its number again.
-    session.number = csr_read(CSR_WATCHDOG_RESETS) << 4;
+    // A host that did not notice a reset by the watchdog must not find its number again. The boot record relies on it.
+    session.number = csr_read(CSR_WATCHDOG_RESETS) << SESSION_SHIFT;
 }
 
 bool session_open(void) { return session.open; }

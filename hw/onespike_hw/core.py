@@ -1,6 +1,6 @@
 """The core: program, pixels in; class scores out. The whole data path, connected in order."""
 
-from amaranth.hdl import Module, Mux, ResetInserter, Signal, signed, unsigned
+from amaranth.hdl import ClockSignal, Instance, Module, Mux, ResetInserter, ResetSignal, Signal, Value, signed, unsigned
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -51,6 +51,37 @@ def activity_layout(config):
     return data.StructLayout({"valid": unsigned(1), "neurons": neuron_output(config), "done": unsigned(1)})
 
 
+def core_signature(config):
+    """Members of ``Core``."""
+    return {
+        "program": In(stream.Signature(WORD_BITS)),
+        "pixels": In(stream.Signature(PIXEL_BITS)),
+        "scores": Out(stream.Signature(signed(SCORE_BITS))),
+        "registers": Out(RegisterBus()),
+        "activity": Out(activity_layout(config)),
+        "trace": Out(trace_layout(config)),
+    }
+
+
+def port_names(component):
+    """Name of the Verilog port of every member of a component -> its value; streams become I__PAYLOAD etc."""
+    ports = {"__".join(map(str, path)): Value.cast(value) for path, _, value in component.signature.flatten(component)}
+    # A stream that is always ready has a constant there, which is no port.
+    return {name: value for name, value in ports.items() if isinstance(value, Signal)}
+
+
+class CoreModule(wiring.Component):
+    """The core as a Verilog module "core" of its own, which is made of ``Core`` and joined later; members as ``Core``."""
+
+    def __init__(self, config):
+        super().__init__(core_signature(config))
+
+    def elaborate(self, platform):
+        flows = {"__".join(map(str, path)): member.flow for path, member, _ in self.signature.flatten(self)}
+        ports = {f"{'i' if flows[name] is In else 'o'}_{name}": value for name, value in port_names(self).items()}
+        return Instance("core", i_clk=ClockSignal(), i_rst=ResetSignal(), **ports)
+
+
 class Core(wiring.Component):
     """One spiking core of the sizes in ``config``.
 
@@ -68,16 +99,7 @@ class Core(wiring.Component):
 
     def __init__(self, config):
         self.config = config
-        super().__init__(
-            {
-                "program": In(stream.Signature(WORD_BITS)),
-                "pixels": In(stream.Signature(PIXEL_BITS)),
-                "scores": Out(stream.Signature(signed(SCORE_BITS))),
-                "registers": Out(RegisterBus()),
-                "activity": Out(activity_layout(config)),
-                "trace": Out(trace_layout(config)),
-            }
-        )
+        super().__init__(core_signature(config))
 
     def elaborate(self, platform):
         m = Module()

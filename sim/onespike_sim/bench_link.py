@@ -6,12 +6,15 @@ The board's time stands still while the host thinks, so the figures are the boar
 from dataclasses import asdict, dataclass
 from itertools import count
 
+from amaranth.hdl import Shape
+
 from onespike.cli import model_path, positive, write_report
 from onespike.compiler import compile
 from onespike.contract import frames
-from onespike.contract.soc import system
+from onespike.contract.boards import system
 from onespike.images import patch, procedural
 from onespike.quantised import QuantisedModel
+from onespike.runtime.framing import ENCODED_BYTES
 from onespike.runtime.pixels import to_bytes
 from onespike.runtime.serial import BITS
 from onespike.runtime.session import Session
@@ -25,6 +28,8 @@ DATAGRAM_BYTES = 1472
 """Most payload of a datagram in one Ethernet frame."""
 AROUND_BYTES = 8 + 14 + 20 + 8 + 4 + 12
 """What surrounds a datagram on the wire: preamble, Ethernet, IPv4 and UDP headers, check sequence, gap."""
+ZEROS = 2
+"""Zero bytes around a frame on the UART."""
 WARM_UP = 8
 """Images before the measured ones."""
 WAIT = 5e-3
@@ -56,6 +61,16 @@ def line_limit(config, link, image_bytes):
         datagrams = ETHERNET_BITS / 8 / (DATAGRAM_BYTES + AROUND_BYTES)
         return datagrams * DATAGRAM_BYTES / image_bytes
     return config.clock_hz / config.divisor / BITS / image_bytes
+
+
+def carried(config, link, image_bytes):
+    """Images a second of ``image_bytes`` that the line carries in our frames, if the board never makes it wait."""
+    fragments = -(-image_bytes // frames.PAYLOAD_BYTES)
+    frame = Shape.cast(frames.Image).width // 8 + frames.CHECK_BYTES
+    if link == "udp":
+        return ETHERNET_BITS / 8 / (image_bytes + fragments * (frame + AROUND_BYTES))
+    frame += ENCODED_BYTES - frames.FRAME_BYTES + ZEROS
+    return config.clock_hz / config.divisor / BITS / (image_bytes + fragments * frame)
 
 
 def measure(config, link, program, pixels):

@@ -17,10 +17,10 @@ from pathlib import Path
 os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
 
 from amaranth.back import verilog
-from amaranth.hdl import Signal, Value
 from cocotb_tools.runner import VerilatorControlFile, get_runner
 
 from onespike.errors import OnespikeError
+from onespike_hw.core import port_names
 from onespike_hw.vendor import Target
 
 ROOT = Path("build/sim").absolute()
@@ -41,9 +41,7 @@ def to_verilog(component, name, family=None):
 
     ``family`` names the vendor whose primitives may be used (``onespike_hw.vendor``).
     """
-    ports = {"__".join(map(str, path)): Value.cast(value) for path, _, value in component.signature.flatten(component)}
-    # A stream that is always ready has a constant there, which is no port.
-    ports = {path: (value, None) for path, value in ports.items() if isinstance(value, Signal)}
+    ports = {name: (value, None) for name, value in port_names(component).items()}
     text = verilog.convert(
         component, name=name, platform=Target(family), ports=ports, emit_src=False, strip_internal_attrs=True
     )

@@ -1,4 +1,4 @@
-"""The command line: ``onespike train | compile | golden | infer | board | virtual-board | emit``.
+"""The command line: ``onespike train | compile | boot-image | golden | infer | board | virtual-board | emit``.
 
 Every error a user can cause ends in one sentence on stderr and exit status 2.
 """
@@ -31,6 +31,17 @@ def write_report(name, content):
     except OSError as error:
         raise OutputError(f"cannot write {path} ({error.strerror}); work in a folder that can be written") from None
     return path
+
+
+def write_bytes(path, content):
+    """Write ``content`` under a temporary name, then rename it. Raises ``OutputError`` where that cannot be done."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path} ({error.strerror}); name a file in a folder that can be written") from None
 
 
 def model_path(name):
@@ -68,6 +79,24 @@ def _compile(args):
     compiled.program.save(out)
     write_report("compile", compiled.report.to_dict())
     print(f"wrote {out}")
+
+
+def _boot_image(args):
+    from .compiler import compile
+    from .contract import boot
+    from .contract.config import preset
+    from .contract.program import Program
+    from .quantised import QuantisedModel
+
+    config = preset(args.config)
+    if Path(args.source).suffix == ".1spk":
+        program = Program.load(args.source, config)
+    else:
+        program = compile(QuantisedModel.load(model_path(args.source)), config).program
+    record = boot.encode(program.encode())
+    out = Path(args.out or f"build/{Path(args.source).stem}.boot")
+    write_bytes(out, record)
+    print(f"wrote {out}: {len(record)} bytes for core {config.name}")
 
 
 def _golden(args):
@@ -159,6 +188,14 @@ def _parser():
     compile_.add_argument("--config", default="arty-a7-35t", help="core configuration")
     compile_.add_argument("--out", help="program image to write")
     compile_.set_defaults(run=_compile)
+
+    boot = commands.add_parser("boot-image", help="boot record of a program, for the flash of a board")
+    boot.add_argument(
+        "source", nargs="?", default="arty-cifar10", help="trained model (a name or an .npz file) or program image (.1spk)"
+    )
+    boot.add_argument("--config", default="arty-a7-35t", help="core configuration")
+    boot.add_argument("--out", metavar="FILE", help="file to write (default build/NAME.boot)")
+    boot.set_defaults(run=_boot_image)
 
     golden = commands.add_parser("golden", help="golden model against PyTorch on all test images")
     golden.add_argument("model", nargs="?", default="arty-cifar10")

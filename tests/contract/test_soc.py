@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from amaranth.hdl import Shape
 
-from onespike.contract import frames, soc
+from onespike.contract import boards, boot, frames, soc
 from onespike.errors import LimitError
 
 
@@ -38,7 +39,7 @@ def test_a_window_fits_the_slots():
 
 @pytest.mark.parametrize(("baud", "divisor"), [(1_000_000, 100), (115_200, 868), (4_000_000, 25), (25_000_000, 4)])
 def test_divisor(baud, divisor):
-    assert replace(soc.system("arty"), baud=baud).divisor == divisor
+    assert replace(boards.system("arty"), baud=baud).divisor == divisor
 
 
 @pytest.mark.parametrize(
@@ -46,9 +47,21 @@ def test_divisor(baud, divisor):
 )
 def test_rates_that_the_clock_cannot_make_are_refused(baud, reason):
     with pytest.raises(LimitError, match=reason):
-        replace(soc.system("arty"), baud=baud)
+        replace(boards.system("arty"), baud=baud)
 
 
 def test_unknown_system():
     with pytest.raises(LimitError, match=r"no system 'nexys'; choose one of \['arty'"):
-        soc.system("nexys")
+        boards.system("nexys")
+
+
+@pytest.mark.parametrize("address", [-1, soc.FLASH_BYTES])
+def test_boot_records_lie_where_24_bits_reach(address):
+    assert replace(boards.system("arty"), flash_address=soc.FLASH_BYTES - 1).flash_address == soc.FLASH_BYTES - 1
+    with pytest.raises(LimitError, match="more than 24 bits; choose one below 0x1000000"):
+        replace(boards.system("arty"), flash_address=address)
+
+
+def test_the_largest_record_fits_behind_its_address():
+    largest = boot.encode(np.zeros(soc.PROGRAM_BYTES // 4, np.uint32))
+    assert soc.FLASH_ADDRESS + len(largest) <= soc.FLASH_BYTES

@@ -14,8 +14,8 @@ import pytest
 
 from onespike.compiler import compile
 from onespike.contract import frames, isa
+from onespike.contract.boards import SYSTEMS
 from onespike.contract.config import preset
-from onespike.contract.soc import SYSTEMS
 from onespike.errors import BusyError, DataError, LinkError, ProgramError
 from onespike.random_networks import draw
 from onespike.runtime import Board

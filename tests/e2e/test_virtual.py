@@ -12,8 +12,8 @@ import pytest
 import serial
 
 from onespike import cli
+from onespike.contract.boards import SYSTEMS
 from onespike.contract.regs import Status
-from onespike.contract.soc import SYSTEMS
 from onespike_sim.bench_link import WARM_UP, measure
 from onespike_sim.runner import SimulationError
 from onespike_sim.virtual.run import VirtualBoard, arguments

@@ -1,12 +1,12 @@
 """A host that sends single frames to a ``NativeBoard``, for tests of one rule at a time."""
 
-from onespike.contract import frames, soc
+from onespike.contract import boards, frames
 from onespike.contract.frames import Command, Kind
 
 from ..support.cases import LARGE, SMALL, tiny_case
 from ..support.native_board import NativeBoard
 
-SYSTEM = soc.system("virtual-tiny")
+SYSTEM = boards.system("virtual-tiny")
 FAR = {"link": "udp", "address": 0x0A000001, "port": 4000}
 """A peer that is not the UART's."""
 SETTLED = 30

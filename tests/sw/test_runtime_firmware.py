@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from onespike.compiler import compile
 from onespike.contract import frames
+from onespike.contract.boards import SYSTEMS
 from onespike.contract.config import preset
 from onespike.contract.frames import Command, Kind, SelfTest
 from onespike.contract.regs import Status
-from onespike.contract.soc import SYSTEMS
 from onespike.errors import BusyError, ProgramError
 from onespike.golden import run
 from onespike.random_networks import draw

@@ -31,7 +31,8 @@ class RegisterFile(wiring.Component):
     Members
     -------
     bus : RegisterBus
-    name in lower case : In(32) for a readable register, its value; Out(1) for a writable one, a pulse
+    name in lower case : In(32) for a readable register, its value; Out(1) for a writable one, a pulse in the
+    cycle after the write
 
     An offset that no register has reads as zero; a write to one that cannot be written does nothing.
     """
@@ -43,11 +44,15 @@ class RegisterFile(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.d.sync += self.bus.data.eq(0)
+        # The pulse of RESET reaches far: it starts from a register.
+        m.d.sync += [
+            getattr(self, name.lower()).eq(self.bus.write & (self.bus.address == offset))
+            for name, (offset, access, _) in REGISTERS.items()
+            if access == "w"
+        ]
         for name, (offset, access, _) in REGISTERS.items():
             port = getattr(self, name.lower())
             with m.If(self.bus.address == offset):
                 if access == "r":
                     m.d.sync += self.bus.data.eq(port)
-                else:
-                    m.d.comb += port.eq(self.bus.write)
         return m

@@ -1,12 +1,13 @@
 """The link engine: everything between the wires and the core that the CPU does not do itself."""
 
-from amaranth.hdl import Module, ResetInserter, Signal
+from amaranth.hdl import C, Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
-from onespike.contract.soc import TEXT_DEPTH, Link, Text
+from onespike.contract.soc import SESSION_SHIFT, TEXT_DEPTH, Link, Text
 
+from .boot import FLASH, FlashBoot
 from .cobs import CobsDecoder
 from .feed import FeedEngine
 from .interfaces import datagram_in, datagram_out, peer
@@ -31,6 +32,10 @@ def patience(config):
 class LinkEngine(wiring.Component):
     """Receives frames into slots of the packet memory, feeds their payloads to the core, sends frames.
 
+    With ``config.flash_address``, what the flash holds there comes first (``FlashBoot``): until it is played the UART's
+    frames and text come from nowhere. Its output stays idle until somebody has sent a byte after that and the answer
+    to what was played is out, if there is one: nobody sees it.
+
     Members
     -------
     uart_rx : In(1), asynchronous; uart_tx : Out(1)
@@ -38,6 +43,7 @@ class LinkEngine(wiring.Component):
     cpu_* : the CPU's port into the packet memory, as of ``PacketMemory``
     pixels : Out(stream(8)); program : Out(stream(32))
     core_reset : In(1), as of ``FeedEngine``
+    flash_* : as of ``boot.FLASH``; bites : In, resets by the watchdog; only with ``config.flash_address``
     registers of ``contract.soc.REGISTERS`` in lower case: what is read as Out; what is written as In, valid while
         its ``NAME_write`` is high; ``NAME_pop``: In(1), pulse: the oldest was read, take it
     """
@@ -60,6 +66,7 @@ class LinkEngine(wiring.Component):
                 "send_address_write": In(1),
                 "send_port": In(peer["port"].shape),
                 "send_port_write": In(1),
+                **(FLASH | {"bites": In(8 - SESSION_SHIFT)} if config.flash_address is not None else {}),
                 **{name: self._packets.signature.members[name] for name in _CPU},
                 **{name: self._slots.signature.members[name] for name in _SLOTS},
                 **{name: self._feed.signature.members[name] for name in _FEED},
@@ -79,6 +86,31 @@ class LinkEngine(wiring.Component):
             else:
                 m.d.comb += ours.eq(theirs)
 
+    def _play(self, m, slots, line, receiver, cobs, frames, transmitter):
+        """Put the record of the flash before what comes over the UART's ``line``; keep its output to ourselves."""
+        m.submodules.boot = boot = FlashBoot(self.config.flash_address)
+        m.d.comb += [
+            boot.start.eq(self.rx_use_write & self.rx_use.all()),
+            boot.back.eq(slots.uart_back),
+            frames.wait.eq(boot.playing & ~slots.available),
+            frames.session.eq(Cat(C(1, SESSION_SHIFT), self.bites)),
+            receiver.line.eq(line | boot.playing),
+            # Never both: without bytes of the line, the decoder has nothing.
+            frames.i.valid.eq(boot.o.valid | cobs.o.valid),
+            frames.i.payload.eq(Mux(boot.playing, boot.o.payload, cobs.o.payload)),
+            boot.o.ready.eq(frames.i.ready),
+            cobs.o.ready.eq(frames.i.ready),
+        ]
+        for name, member in FLASH.items():
+            pin, port = getattr(self, name), getattr(boot, name)
+            m.d.comb += port.eq(pin) if member.flow is In else pin.eq(port)
+        heard, speaks = Signal(), Signal()  # since reset
+        with m.If(receiver.o.valid):
+            m.d.sync += heard.eq(1)
+        with m.If(heard & ~self.sending):
+            m.d.sync += speaks.eq(1)
+        m.d.comb += self.uart_tx.eq(transmitter.line | ~speaks)
+
     def elaborate(self, platform):
         m = Module()
         m.submodules.packets = packets = self._packets
@@ -89,12 +121,12 @@ class LinkEngine(wiring.Component):
             self._join(m, unit, names)
 
         # In: UART.
+        uart_line = Signal(init=1)
         m.submodules.uart_receiver = uart_receiver = UartReceiver(self.config.divisor)
         m.submodules.cobs = cobs = CobsDecoder()
         m.submodules.uart_frames = uart_frames = FrameReceiver(Link.UART)
-        m.submodules.line = FFSynchronizer(self.uart_rx, uart_receiver.line, init=1)
+        m.submodules.line = FFSynchronizer(self.uart_rx, uart_line, init=1)
         wiring.connect(m, uart_receiver.o, cobs.i)
-        wiring.connect(m, cobs.o, uart_frames.i)
         wiring.connect(m, uart_frames.write, packets.uart)
         wiring.connect(m, uart_frames.o, slots.uart)
 
@@ -151,5 +183,10 @@ class LinkEngine(wiring.Component):
         wiring.connect(m, send.read, packets.send)
         wiring.connect(m, send.uart, uart_transmitter.i)
         wiring.connect(m, send.udp, wiring.flipped(self.udp_tx))
-        m.d.comb += [send.uart_busy.eq(uart_transmitter.busy), self.uart_tx.eq(uart_transmitter.line)]
+        m.d.comb += send.uart_busy.eq(uart_transmitter.busy)
+        if self.config.flash_address is not None:
+            self._play(m, slots, uart_line, uart_receiver, cobs, uart_frames, uart_transmitter)
+        else:
+            wiring.connect(m, cobs.o, uart_frames.i)
+            m.d.comb += [uart_receiver.line.eq(uart_line), self.uart_tx.eq(uart_transmitter.line)]
         return m

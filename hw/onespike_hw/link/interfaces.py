@@ -1,6 +1,7 @@
 """Payloads of the streams between the units of the link engine, and the read port of its packet memory.
 
     UartReceiver -> CobsDecoder -> FrameReceiver -> word writes -> PacketMemory
+    flash -> FlashBoot ----------> FrameReceiver of the UART
     datagrams of LiteEth --------> FrameReceiver -> outcomes ----> SlotPool -> RX_NEXT
     PacketMemory -> FeedEngine -> pixels, program words
     PacketMemory -> Sender -> UartTransmitter, or DatagramOutlet
@@ -19,8 +20,17 @@ text_byte = data.StructLayout({"byte": unsigned(8), "error": unsigned(1)})
 """A byte of the UART; ``error``: its stop bit was missing."""
 peer = data.StructLayout({"address": unsigned(32), "port": unsigned(16)})
 """The other end of a datagram: IPv4 address and UDP port."""
-frame_part = data.StructLayout({"byte": unsigned(8), "present": unsigned(1), "end": unsigned(1), "error": unsigned(1)})
-"""The next ``byte`` of a frame if ``present``, its ``end``, or both; with ``end``, ``error``: it was framed wrongly."""
+frame_part = data.StructLayout(
+    {
+        "byte": unsigned(8),
+        "present": unsigned(1),
+        "session": unsigned(1),
+        "end": unsigned(1),
+        "error": unsigned(1),
+    }
+)
+"""The next ``byte`` of a frame if ``present``, its ``end``, or both; with ``end``, ``error``: it was framed wrongly.
+``session``: the CRC is that of ``byte``, but the number of the session after this reset takes its place."""
 datagram_in = data.StructLayout({"data": unsigned(8), "last": unsigned(1), "error": unsigned(1), **peer.members})
 """A byte of a received datagram; ``error`` counts with ``last``; address and port are those of its sender."""
 datagram_out = data.StructLayout({"data": unsigned(8), "last": unsigned(1), "length": unsigned(16), **peer.members})

@@ -1,6 +1,6 @@
 """Frames of one link into slots of the packet memory."""
 
-from amaranth.hdl import Array, Module, Shape, Signal
+from amaranth.hdl import Array, Module, Mux, Shape, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -29,6 +29,7 @@ class FrameReceiver(wiring.Component):
     Members
     -------
     i : In(stream(frame_part)); peer : In(peer), sender of the frame, constant during it
+    session : In(8), what is written where ``i`` says so
     take : Out(1), pulse: a frame begins; if a slot is ``available``, it is the number ``free`` from now on
     available : In(1); free : In, number of a slot; wait : In(1), no frame may begin in this cycle
     slot : Out, that of the frame; allowed : In(1), it may be written
@@ -44,6 +45,7 @@ class FrameReceiver(wiring.Component):
             {
                 "i": In(stream.Signature(frame_part)),
                 "peer": In(peer),
+                "session": In(8),
                 "take": Out(1),
                 "available": In(1),
                 "free": In(slot_number),
@@ -99,7 +101,10 @@ class FrameReceiver(wiring.Component):
                         with m.If(full):
                             m.d.sync += bad.eq(1)
                         with m.Else():
-                            m.d.sync += [length.eq(length + 1), word[lane].eq(part.byte)]
+                            m.d.sync += [
+                                length.eq(length + 1),
+                                word[lane].eq(Mux(part.session, self.session, part.byte)),
+                            ]
                         with m.If(first):
                             m.d.comb += self.take.eq(1)
                             m.d.sync += [first.eq(0), self.slot.eq(self.free), owned.eq(self.available)]

@@ -18,6 +18,7 @@ class SlotPool(wiring.Component):
     available : Out(1), a slot is free and may be used; free : Out, its number
     uart_take, udp_take : In(1), pulse: a receiver takes it; never both
     uart_slot, udp_slot : In, slots that the receivers have; uart_allowed, udp_allowed : Out(1), they may be used
+    uart_back : Out(1), pulse: ``uart_slot`` is free again
     uart, udp : In(stream(outcome)), the frames of the receivers
     release : In(stream(slot number)), of a feed; ``SLOTS`` or more is none
     rx_next, rx_next_pop, rx_free, rx_free_write, rx_use, rx_use_write, rx_frames, rx_damaged, rx_dropped : registers
@@ -28,6 +29,7 @@ class SlotPool(wiring.Component):
             {
                 "available": Out(1),
                 "free": Out(slot_number),
+                "uart_back": Out(1),
                 **{f"{link}_take": In(1) for link in ("uart", "udp")},
                 **{f"{link}_slot": In(slot_number) for link in ("uart", "udp")},
                 **{f"{link}_allowed": Out(1) for link in ("uart", "udp")},
@@ -77,6 +79,7 @@ class SlotPool(wiring.Component):
                 back.eq(taken & here.owned & ~here.received),
                 slot.eq(here.slot),
             ]
+        m.d.comb += self.uart_back.eq(back & (slot == self.uart_slot))
         for n in range(SLOTS):
             with m.If((self.uart_take | self.udp_take) & usable[n] & (self.free == n)):
                 m.d.sync += free[n].eq(0)

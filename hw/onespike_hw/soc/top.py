@@ -6,10 +6,11 @@ from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
 from onespike.contract.config import SCORE_BITS
-from onespike.contract.soc import REGISTERS, SCORE_DEPTH, contract_id
+from onespike.contract.soc import BUTTONS, LEDS, REGISTERS, SCORE_DEPTH, contract_id
 
 from ..core import Core
 from ..csr import CsrFile
+from ..link.boot import FLASH
 from ..link.engine import LinkEngine
 from .bus import DataBus, Fetch
 from .cpu import Cpu
@@ -18,7 +19,6 @@ from .memory import BYTES, Ram, Rom
 from .spikes import SpikeCounter
 from .timers import Stretch, Timer, Watchdog
 
-LEDS = BUTTONS = 4
 CORE_RESET_CYCLES = 64
 PHY_RESET_SECONDS = 2e-6
 """A PHY wants its reset for a microsecond at least."""
@@ -26,7 +26,7 @@ PHY_RESET_SECONDS = 2e-6
 
 class Soc(wiring.Component):
     """The whole system of ``config`` (``contract.soc.SocConfig``) with ``firmware``, a sequence of 32-bit words, no more
-    than the ROM has.
+    than the ROM has. ``core``: class of the core, ``Core`` or ``CoreModule``.
 
     ``rst`` resets everything. Two parts can be reset alone: the CPU, its registers and the links by the watchdog
     (domain ``guarded``), the core by the firmware (domain ``core``); all run with the one clock.
@@ -35,12 +35,13 @@ class Soc(wiring.Component):
     -------
     uart_rx, uart_tx : the UART's pins, from and to the host
     mii_* : pins of the Ethernet PHY (``ethernet.MII``), mii_rst_n : Out, its reset; only if ``config.mac`` is not ""
-    leds : Out(4); buttons : In(4), asynchronous, 1 while pressed
+    flash_* : pins of the flash (``link.boot.FLASH``); only if ``config.flash_address`` is not None
+    leds : Out(LEDS); buttons : In(BUTTONS), asynchronous, 1 while pressed
     hang : In(1), keeps the CPU from its data: lets a simulation see the watchdog bite; 0 on a board
     """
 
-    def __init__(self, config, firmware):
-        self.config = config
+    def __init__(self, config, firmware, core=Core):
+        self.config, self.core = config, core
         self.rom = Rom(config.rom_bytes // BYTES, firmware)
         ethernet = {f"mii_{name}": member for name, member in MII.items()} | {"mii_rst_n": Out(1)}
         super().__init__(
@@ -48,7 +49,8 @@ class Soc(wiring.Component):
                 "uart_rx": In(1),
                 "uart_tx": Out(1),
                 **(ethernet if config.mac else {}),
-                "leds": Out(LEDS),
+                **(FLASH if config.flash_address is not None else {}),
+                "leds": Out(len(LEDS)),
                 "buttons": In(BUTTONS),
                 "hang": In(1),
             }
@@ -59,13 +61,23 @@ class Soc(wiring.Component):
         config, guarded, in_core = self.config, DomainRenamer("guarded"), DomainRenamer("core")
         m.submodules.watchdog = watchdog = Watchdog(config.watchdog_cycles)
         m.submodules.core_reset = core_reset = Stretch(CORE_RESET_CYCLES)
-        for name, reset in (("guarded", watchdog.bite), ("core", core_reset.o)):
+        for name, cause in (("guarded", watchdog.bite), ("core", core_reset.o)):
             m.domains += ClockDomain(name)
-            m.d.comb += [ClockSignal(name).eq(ClockSignal()), ResetSignal(name).eq(ResetSignal() | reset)]
+            # A reset reaches everything, so it comes from a register.
+            reset = Signal(init=1, name=f"{name}_reset")
+            m.d.sync += reset.eq(cause)
+            m.d.comb += [ClockSignal(name).eq(ClockSignal()), ResetSignal(name).eq(reset)]
 
         # Links.
         m.submodules.link = link = guarded(LinkEngine(config))
-        m.d.comb += [link.uart_rx.eq(self.uart_rx), self.uart_tx.eq(link.uart_tx), link.core_reset.eq(core_reset.o)]
+        m.d.comb += [link.uart_rx.eq(self.uart_rx), self.uart_tx.eq(link.uart_tx)]
+        # From the write on, so that a feed after it waits, until the core is out of its reset.
+        m.d.comb += link.core_reset.eq(core_reset.o | ResetSignal("core"))
+        if config.flash_address is not None:
+            m.d.comb += link.bites.eq(watchdog.bites)
+            for name, member in FLASH.items():
+                pin, port = getattr(self, name), getattr(link, name)
+                m.d.comb += port.eq(pin) if member.flow is In else pin.eq(port)
         if config.mac:
             m.submodules.ethernet = ethernet = guarded(Ethernet())
             m.submodules.phy_reset = phy_reset = Stretch(int(PHY_RESET_SECONDS * config.clock_hz))
@@ -79,7 +91,7 @@ class Soc(wiring.Component):
             m.d.comb += link.udp_tx.ready.eq(1)
 
         # Core.
-        m.submodules.core = core = in_core(Core(config.hardware))
+        m.submodules.core = core = in_core(self.core(config.hardware))
         wiring.connect(m, link.pixels, core.pixels)
         wiring.connect(m, link.program, core.program)
         m.submodules.scores = scores = in_core(fifo.SyncFIFO(width=SCORE_BITS, depth=SCORE_DEPTH))

@@ -4,8 +4,9 @@ import cocotb
 from cocotb.triggers import ClockCycles
 from cocotb.utils import get_sim_time
 
+from onespike.contract.boards import system
 from onespike.contract.frames import CHECK_BYTES, FRAME_BYTES
-from onespike.contract.soc import PACKET_WORDS, SEND_WORD, SLOT_WORDS, SLOTS, Link, system
+from onespike.contract.soc import PACKET_WORDS, SEND_WORD, SLOT_WORDS, SLOTS, Link
 from onespike_hw.link.interfaces import datagram_in
 
 from ..streams import PERIOD, Source, cycles, rng, start

@@ -8,7 +8,7 @@ from cocotb.clock import Clock
 from cocotbext.eth import GmiiFrame, MiiPhy
 
 from onespike.contract import frames
-from onespike.contract.soc import system
+from onespike.contract.boards import system
 from onespike_hw.link.interfaces import datagram_in, datagram_out
 
 from ..streams import Sink, Source, cycles, rng

@@ -10,7 +10,7 @@ from cocotb.triggers import FallingEdge, RisingEdge, Timer
 from cocotbext.eth import GmiiFrame, MiiPhy
 
 from onespike.compiler import compile
-from onespike.contract import frames, regs, soc
+from onespike.contract import boards, frames, regs, soc
 from onespike.contract.isa import Condense, Windows
 from onespike.contract.program import fingerprint
 from onespike.golden import fired_spikes, run_traced
@@ -21,7 +21,9 @@ from ..streams import cycles, rng
 from . import soc_firmware as firmware
 from .internet import REPLY, UDP, arp, fcs, ipv4, mac, packet, udp
 
-CONFIG = replace(soc.system("virtual-tiny"), name="test", watchdog_cycles=20_000, lease_cycles=12_345)
+CONFIG = replace(
+    boards.system("virtual-tiny"), name="test", watchdog_cycles=20_000, lease_cycles=12_345, flash_address=None
+)
 PERIOD_NS = 10
 LIMIT = 300_000
 """Cycles that the board may take for an answer."""

@@ -14,8 +14,6 @@ from .. import runner, soc
 from ..runner import SimulationError
 
 BOARD = Path(__file__).parent / "board"
-ROOT = Path(__file__).parents[3]
-"""Of the repository: the firmware's sources are there."""
 PACKAGES = ("amaranth", "verilator", "liteeth", "litex", "migen", "pythondata-cpu-vexriscv")
 """What the program is made with besides our own files."""
 
@@ -25,7 +23,7 @@ def executable(config, trace=False):
 
     Raises ``ToolError`` without the firmware's compiler and ``SimulationError`` if Verilator fails.
     """
-    firmware = _firmware()
+    firmware = soc.built_firmware()
     folder = runner.ROOT / f"board-{config.name}{'-trace' if trace else ''}"
     digest = _digest(config, firmware, trace)
     stamp, program = folder / "stamp", folder / "build" / "board"
@@ -36,17 +34,6 @@ def executable(config, trace=False):
             _verilate(folder, trace)
             stamp.write_text(digest)
     return program
-
-
-def _firmware():
-    """Bytes of the firmware, as its sources are now."""
-    make = ["make", "--silent", "-C", str(ROOT / "firmware")]
-    with runner.locked(runner.ROOT / "firmware"):
-        done = subprocess.run(make, capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["make said nothing"])[0]
-        raise ToolError(f"the firmware could not be built ({last}); see 'make -C firmware'")
-    return soc.read_firmware(ROOT / soc.FIRMWARE)
 
 
 def _digest(config, firmware, trace):

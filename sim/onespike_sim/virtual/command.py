@@ -4,7 +4,7 @@ import os
 import sys
 
 from onespike.cli import positive
-from onespike.contract.soc import SYSTEMS, system
+from onespike.contract.boards import SYSTEMS, system
 from onespike.runtime.virtual import SILENCE, WAIT
 
 from .run import LINKS, arguments
@@ -15,7 +15,7 @@ def run(args):
     print(f"building the virtual board {args.system} if it is not there ...", file=sys.stderr, flush=True)
     # A simulation is slow: a driver that is given this URI has the patience it needs.
     query = f"?wait={WAIT:g}&timeout={SILENCE:g}"
-    words = arguments(system(args.system), args.link, args.cycles, args.trace, query=query)
+    words = arguments(system(args.system), args.link, args.cycles, args.trace, query=query, flash=args.flash)
     sys.stdout.flush()
     os.execv(words[0], words)
 
@@ -30,6 +30,7 @@ def add_parser(commands):
     )
     parser.add_argument("--system", choices=sorted(SYSTEMS), default="virtual", help="default: virtual")
     parser.add_argument("--link", choices=LINKS, default="uart", help="how it is reached (default: uart)")
+    parser.add_argument("--flash", metavar="FILE", help="what its flash holds, of 'onespike boot-image' (default: erased)")
     parser.add_argument("--trace", metavar="OUT.FST", help="write a waveform; builds another, slower board")
     parser.add_argument("--cycles", type=positive, metavar="N", help="end after N clock cycles")
     parser.set_defaults(run=run)

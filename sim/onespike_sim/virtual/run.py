@@ -15,7 +15,7 @@ QUIET_CYCLES = 20_000_000
 """Cycles without a byte after which the simulation rests, beyond the board's own timers."""
 
 
-def arguments(config, link, cycles=None, trace=None, step=False, query=""):
+def arguments(config, link, cycles=None, trace=None, step=False, query="", flash=None):
     """Words of the command that runs the board; see ``board/main.cpp``. Builds the program."""
     words = {
         "--divisor": config.divisor,
@@ -23,6 +23,8 @@ def arguments(config, link, cycles=None, trace=None, step=False, query=""):
         "--address": int(ipaddress.IPv4Address(config.ip)),
         "--port": frames.UDP_PORT,
         "--quiet": config.lease_cycles + config.watchdog_cycles + QUIET_CYCLES,
+        "--flash-address": config.flash_address,
+        **({"--flash": flash} if flash else {}),
         **({"--cycles": cycles} if cycles else {}),
         **({"--trace": trace} if trace else {}),
         **({"--step": 1} if step else {}),
@@ -36,13 +38,14 @@ class VirtualBoard:
     """A running virtual board; a context manager that ends it.
 
     ``uri`` tells how to reach it. With ``step`` its time stands still but for ``step(cycles)``; ``cycle`` is that time.
+    ``flash`` names a file that its flash holds at the boot record's address; without it the flash is erased.
     Raises ``SimulationError`` if it does not start.
     """
 
-    def __init__(self, config, link="uart", step=False):
+    def __init__(self, config, link="uart", step=False, flash=None):
         self.cycle = 0
         self._process = subprocess.Popen(
-            arguments(config, link, step=step),
+            arguments(config, link, step=step, flash=flash),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -186,6 +186,14 @@ PRESETS = {
             "arty-a7-35t", word=12, outputs=16, tile=16, spike_words=2048, blocks=512, channels=640,
             layers=16, tables=4, potential_words=1536, positions=256, condense_words=256,
         ),
+        HwConfig(
+            "arty-a7-100t", word=16, outputs=32, tile=16, spike_words=2048, blocks=512, channels=1024,
+            layers=16, tables=4, potential_words=2048, positions=256, condense_words=256, neurons=4,
+        ),
+        HwConfig(
+            "ulx3s", word=12, outputs=8, tile=16, spike_words=2048, blocks=1024, channels=640,
+            layers=16, tables=4, potential_words=1536, positions=256, condense_words=256, clock_mhz=40,
+        ),
     )
 }  # fmt: skip
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from amaranth.hdl import Shape
 
 from ..errors import OnespikeError
-from . import frames, isa, program, regs, soc
+from . import boards, boot, frames, isa, program, regs, soc
 from .config import PRESETS
 
 _WORD = isa.WORD_BITS
@@ -101,15 +101,25 @@ def _system_markdown():
     for kind in soc.ENUMS:
         lines += _enum_markdown(kind)
     lines += ["## Registers of the system", "", *_registers_markdown(soc.REGISTERS)]
+    lines += ["## LEDs", "", "| bit | name | lit |", "| --- | --- | --- |"]
+    lines += [*(f"| {bit} | {name} | {text} |" for bit, (name, text) in enumerate(soc.LEDS.items())), ""]
     lines += [
+        "## Boot record",
+        "",
+        f"In the flash at the system's address: `CONTRACT_ID`, then frames, each after its length in {soc.BOOT_LENGTH_BYTES} "
+        f"bytes, CRC included; a length of 0 or beyond {boot.LONGEST} ends it. At byte {boot.SESSION_AT} of every frame but the "
+        f"first is the session's number, {boot.session_number(0)}; the board writes the one after a reset there, which is "
+        f"`(WATCHDOG_RESETS << {soc.SESSION_SHIFT}) + 1` modulo 256.",
+        "",
         "## Systems",
         "",
-        "| system | core | clock | baud | lease | watchdog | MAC | IP |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| system | core | clock | baud | lease | watchdog | MAC | IP | boot record |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     return lines + [
-        f"| {s.name} | {s.core} | {s.clock_hz} | {s.baud} | {s.lease_cycles} | {s.watchdog_cycles} | {s.mac} | {s.ip} |"
-        for s in soc.SYSTEMS.values()
+        f"| {s.name} | {s.core} | {s.clock_hz} | {s.baud} | {s.lease_cycles} | {s.watchdog_cycles} | {s.mac} | {s.ip} "
+        f"| {'none' if s.flash_address is None else f'{s.flash_address:#x}'} |"
+        for s in boards.SYSTEMS.values()
     ]
 
 
@@ -133,6 +143,7 @@ def firmware_header():
             {name: getattr(frames, name) for name in ("PAYLOAD_BYTES", "RESULTS", "CLASSES")}
             | {name: getattr(soc, name) for name in ("SLOTS", "META_WORDS", "SLOT_WORDS", "SEND_WORD", "PACKET_WORDS")}
             | {name: getattr(soc, name) for name in ("WINDOW", "TEXT_DEPTH", "FEEDS", "SCORE_DEPTH")}
+            | {name: getattr(soc, name) for name in ("SESSION_SHIFT", "PROGRAM_BYTES")}
             | {"SELFTEST_BYTE(i)": f"({frames.SELFTEST_FORMULA})"}
             | {"ROM_BYTES": soc.SocConfig.rom_bytes, "RAM_BYTES": soc.SocConfig.ram_bytes}
             | {f"{name}_WORDS": getattr(isa, f"{name}_WORDS") for name in ("HEADER", "SECTION", "LAYER")}
@@ -141,6 +152,9 @@ def firmware_header():
         "// Registers: word offsets from their base.",
         *_defines({f"CSR_{name}": at for name, (at, _, _) in soc.REGISTERS.items()}),
         *_defines({f"CORE_{name}": at for name, (at, _, _) in regs.REGISTERS.items()}),
+        "",
+        "// LEDs: bits.",
+        *_defines({f"LED_{name}": bit for bit, name in enumerate(soc.LEDS)} | {"LEDS": len(soc.LEDS)}),
         "",
         *_defines(
             {f"COUNTER_{name}": word for word, name in enumerate(frames.COUNTERS)} | {"COUNTERS": len(frames.COUNTERS)}

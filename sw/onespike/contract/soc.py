@@ -33,6 +33,25 @@ TEXT_DEPTH = 128
 """Bytes of the text FIFO: a whole command of the MLPerf protocol."""
 FEEDS = 8
 """Depth of the feed queue: as many as there are slots, and one."""
+SESSION_SHIFT = 4
+"""After a reset the number of the last session is ``WATCHDOG_RESETS << SESSION_SHIFT``, modulo 256: the next is one more."""
+PROGRAM_BYTES = 2 << 20
+"""Bytes of the largest program image that the firmware takes."""
+FLASH_ADDRESS = 0x40_0000
+"""Byte address of the boot record (``boot``) in a board's configuration flash: behind the bitstream."""
+FLASH_BYTES = 1 << 24
+"""What 24 bits of a flash's address reach."""
+BOOT_LENGTH_BYTES = 2
+"""Bytes of the length before a frame of the boot record."""
+LEDS = {
+    "HEARTBEAT": "The firmware runs: on and off.",
+    "READY": "A program is loaded.",
+    "SESSION": "A host has a session.",
+    "ERROR": "An error since boot: memory, refused program, failed self-test, reset by the watchdog.",
+}
+"""name -> meaning of the board's LEDs, from bit 0 of ``LEDS`` on."""
+BUTTONS = 4
+"""Buttons of a board, from bit 0 of ``BUTTONS`` on."""
 
 
 class Link(enum.Enum, shape=1):
@@ -150,7 +169,8 @@ class SocConfig:
 
     Attributes: ``core`` name of the core configuration; ``clock_hz``; ``baud`` of the UART; ``rom_bytes``
     and ``ram_bytes`` of the CPU; ``watchdog_cycles`` until the watchdog bites; ``lease_cycles`` of silence
-    after which a session ends; ``mac`` and ``ip`` of the Ethernet port, "" for none.
+    after which a session ends; ``mac`` and ``ip`` of the Ethernet port, "" for none; ``flash_address`` byte address of
+    the boot record (``boot``) in the board's flash, ``None`` where the system has no way to it.
     """
 
     name: str
@@ -163,6 +183,7 @@ class SocConfig:
     ram_bytes: int = 4096
     mac: str = "02:00:00:31:53:4b"
     ip: str = "192.168.1.50"
+    flash_address: int | None = None
 
     def __post_init__(self):
         if self.divisor < 4:
@@ -172,6 +193,11 @@ class SocConfig:
         if abs(self.clock_hz / self.divisor / self.baud - 1) > 0.02:
             raise LimitError(
                 f"system {self.name!r}: {self.baud} baud are no whole part of {self.clock_hz} Hz; choose another rate"
+            )
+        if self.flash_address is not None and not 0 <= self.flash_address < FLASH_BYTES:
+            raise LimitError(
+                f"system {self.name!r}: the boot record's address {self.flash_address:#x} has more than 24 bits; "
+                f"choose one below {FLASH_BYTES:#x}"
             )
 
     @property
@@ -183,25 +209,6 @@ class SocConfig:
     def hardware(self):
         """The core's ``HwConfig``."""
         return preset(self.core)
-
-
-SYSTEMS = {
-    config.name: config
-    for config in (
-        SocConfig("arty", "arty-a7-35t", 100_000_000, 1_000_000, 100_000_000, 200_000_000),
-        # Simulated seconds are dear: 4 cycles a bit, and a quick watchdog and lease.
-        SocConfig("virtual", "arty-a7-35t", 100_000_000, 25_000_000, 400_000, 1_000_000),
-        SocConfig("virtual-tiny", "tiny", 100_000_000, 25_000_000, 400_000, 1_000_000),
-    )
-}
-
-
-def system(name):
-    """The named system; raises ``LimitError`` that lists the names."""
-    try:
-        return SYSTEMS[name]
-    except KeyError:
-        raise LimitError(f"no system {name!r}; choose one of {sorted(SYSTEMS)}") from None
 
 
 def contract_id():
@@ -217,5 +224,6 @@ def contract_id():
         "registers": {name: [offset, access] for name, (offset, access, _) in REGISTERS.items()},
         "counters": frames.COUNTERS,
         "sizes": [SLOTS, SLOT_WORDS, PACKET_WORDS, WINDOW, frames.RESULTS, frames.CLASSES, frames.PAYLOAD_BYTES, WORD_BITS],
+        "boot": [SESSION_SHIFT, BOOT_LENGTH_BYTES],
     }  # fmt: skip
     return zlib.crc32(json.dumps(contract, sort_keys=True, separators=(",", ":")).encode())

@@ -3,7 +3,7 @@
 import contextlib
 
 from ..compiler import compile
-from ..contract import frames, soc
+from ..contract import boards, frames
 from ..contract.config import PRESETS, preset
 from ..contract.frames import Command, SelfTest
 from ..contract.program import Program, fingerprint
@@ -64,7 +64,7 @@ class Board:
         """Name of the device's core configuration, ``None`` for one that this version does not know."""
         mine = self.identity.fingerprint
         if mine == 0:  # the golden model without a program can be any core
-            return soc.SYSTEMS["arty"].core
+            return boards.SYSTEMS["arty"].core
         return next((config.name for config in PRESETS.values() if fingerprint(config) == mine), None)
 
     def load(self, program):

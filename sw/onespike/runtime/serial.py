@@ -6,7 +6,7 @@ from collections import deque
 
 import serial
 
-from ..contract import frames, soc
+from ..contract import boards, frames, soc
 from ..errors import BusyError, LinkError
 from .framing import ENCODED_BYTES, Deframer, enframe
 from .transport import SILENCE, Transport
@@ -23,7 +23,7 @@ class SerialTransport(Transport):
     another process holds it.
     """
 
-    def __init__(self, path, baud=soc.SYSTEMS["arty"].baud, wait=None, timeout=SILENCE):
+    def __init__(self, path, baud=boards.SYSTEMS["arty"].baud, wait=None, timeout=SILENCE):
         self.uri = f"serial://{path}"
         window = soc.WINDOW * (ENCODED_BYTES + 2) * BITS / baud
         self.wait = 0.05 + 2 * window if wait is None else wait

@@ -20,7 +20,7 @@ class VirtualTransport(Transport):
     """Starts ``python -m onespike_sim virtual-board`` and speaks to it; ``close`` ends it.
 
     ``connect(uri, wait, timeout)`` gives the transport to the URI that it prints;
-    ``system`` a name of ``contract.soc.SYSTEMS``; ``link`` one of ``LINKS``; ``wait`` and ``timeout`` as of
+    ``system`` a name of ``contract.boards.SYSTEMS``; ``link`` one of ``LINKS``; ``wait`` and ``timeout`` as of
     ``Transport``. Raises ``BoardError`` where the simulation does not start; it says why on stderr.
     """
 

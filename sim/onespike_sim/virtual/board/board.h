@@ -10,13 +10,14 @@
 #endif
 
 #include "Vboard.h"
+#include "flash.h"
 #include "mii.h"
 #include "uart.h"
 
 class Board {
 public:
     // `trace`: file for the waveform, "" for none.
-    Board(unsigned divisor, const std::string& trace) : uart(divisor) {
+    Board(unsigned divisor, Flash content, const std::string& trace) : uart(divisor), flash(std::move(content)) {
 #if VM_TRACE
         if (!trace.empty()) {
             context_->traceEverOn(true);
@@ -24,7 +25,7 @@ public:
             waves_.open(trace.c_str());
         }
 #endif
-        top_->uart_rx = 1;
+        top_->uart_rx = top_->flash_cipo = 1;
         reset();
     }
 
@@ -37,6 +38,7 @@ public:
 
     Uart uart;
     Mii mii;
+    Flash flash;
 
     uint64_t cycle() const { return cycle_; }
     bool failed() const { return context_->gotFinish(); } // an assertion in the design, which says so itself
@@ -69,6 +71,7 @@ private:
         edge(1);
         edge(0);
         uart.sample(top_->uart_tx);
+        top_->flash_cipo = flash.step(top_->flash_cs_n, top_->flash_clk, top_->flash_copi);
         ++cycle_;
     }
 

@@ -1,8 +1,9 @@
 // The virtual board: simulates the system and connects its pins to this machine.
 //
-// Arguments come in pairs from onespike_sim.virtual, all but the last four always: --divisor N (cycles of a UART bit),
-// --link uart|udp|tap, --address N and --port N (the board's, UDP), --quiet N (see below), --cycles N (end then),
-// --trace FILE, --step 1, --query TEXT (goes behind the URI).
+// Arguments come in pairs from onespike_sim.virtual, all but the last five always: --divisor N (cycles of a UART bit),
+// --link uart|udp|tap, --address N and --port N (the board's, UDP), --quiet N (see below), --flash-address N (of the boot
+// record), --flash FILE (what is there; else the flash is erased), --cycles N (end then), --trace FILE, --step 1,
+// --query TEXT (goes behind the URI).
 //
 // Prints how to reach the board, and at the end what was simulated. SIGUSR1 presses the reset button, SIGUSR2 hangs
 // the CPU or lets it go on; SIGTERM, SIGINT and the end of a pipe on standard input end it.
@@ -20,6 +21,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <map>
 #include <poll.h>
 #include <sys/stat.h>
@@ -69,6 +72,17 @@ public:
 private:
     std::map<std::string, std::string> values_;
 };
+
+Flash flash_with(const std::string& file, uint32_t address) {
+    std::vector<uint8_t> content;
+    if (!file.empty()) {
+        std::ifstream stream(file, std::ios::binary);
+        content.assign(std::istreambuf_iterator<char>(stream), {});
+        if (!stream) throw HostError("cannot read " + file + "; name a file that 'onespike boot-image' wrote");
+        if (content.size() > Flash::BYTES - address) throw HostError(file + " is too large for the flash");
+    }
+    return Flash(address, content);
+}
 
 std::unique_ptr<Host> connect(Board& board, const Options& options) {
     const std::string link = options.text("--link");
@@ -154,7 +168,8 @@ int main(int count, char** words) {
     const Options options(count, words);
     install_signals();
     try {
-        Board board(options.number("--divisor"), options.text("--trace"));
+        Board board(options.number("--divisor"), flash_with(options.text("--flash"), options.number("--flash-address")),
+                    options.text("--trace"));
         const auto host = connect(board, options);
         printf("%s%s\n", host->uri().c_str(), options.text("--query").c_str());
         fflush(stdout);

@@ -11,7 +11,11 @@ module pins (
     input mii_rx_dv,
     input mii_tx_clk,
     output [3:0] mii_tx_data,
-    output mii_tx_en
+    output mii_tx_en,
+    output flash_cs_n,
+    output flash_clk,
+    output flash_copi,
+    input flash_cipo
 );
     reg reset = 1;
     reg hung = 0;
@@ -34,6 +38,10 @@ module pins (
         .mii_tx_data(mii_tx_data),
         .mii_tx_en(mii_tx_en),
         .mii_rst_n(),
+        .flash_cs_n(flash_cs_n),
+        .flash_clk(flash_clk),
+        .flash_copi(flash_copi),
+        .flash_cipo(flash_cipo),
         .leds()
     );
 endmodule
