@@ -2,15 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 N ?= 1000
-SYSTEM ?= arty
+BOARD ?= arty
 COUNT ?= 20
+FLOW = --board $(BOARD) $(if $(CORE),--core $(CORE))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup sim test lint check gen gen-check train golden compile fuzz bench explore clean \
-	firmware soc virtual-demo bench-link faults fuzz-firmware
+	firmware virtual-demo bench-link faults fuzz-firmware boards report bitstream bitstream-project program \
+	verify-netlist formal
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -19,8 +21,8 @@ help: ## list the targets
 
 setup: .venv/ready ## make the virtual environment (about 1.6 GB)
 
-sim: setup ## 16 test images through the core in Verilator, every bit compared
-	$(BIN)/python -m onespike_sim run
+sim: setup ## 16 test images through the core in Verilator, every bit compared (CONFIG=arty-a7-100t: another core)
+	$(BIN)/python -m onespike_sim run $(if $(CONFIG),--config $(CONFIG))
 
 test: setup ## all tests
 	$(BIN)/python -m pytest
@@ -35,7 +37,7 @@ gen: setup ## write what is generated from the contract: docs/contract.md, firmw
 gen-check: setup ## docs/contract.md and firmware/contract.h are up to date
 	$(BIN)/python -m onespike emit --check
 
-check: lint gen-check test ## lint, gen-check and test; CI runs it, sim and virtual-demo
+check: lint gen-check test ## lint, gen-check and test; CI runs it, sim, virtual-demo, formal, a bitstream and a report
 
 train: setup ## train arty-cifar10 anew into build/train (resumes where it was cut off)
 	$(BIN)/python -m onespike train --resume --out build/train/first --stop-after 108
@@ -60,8 +62,26 @@ explore: setup ## cores of many sizes predicted, a sample measured, the Pareto f
 firmware: setup ## the board's firmware, and its size
 	$(MAKE) --no-print-directory -C firmware
 
-soc: firmware ## the board's whole system as Verilog, and what it takes (make soc SYSTEM=arty)
-	$(BIN)/python -m onespike_sim soc --system $(SYSTEM)
+boards: setup ## the boards: part, clock, core, pins, tools, LEDs
+	$(BIN)/python -m onespike_sim boards
+
+report: firmware ## what a board's system takes, by synthesis alone (make report BOARD=arty CORE=...)
+	$(BIN)/python -m onespike_sim report $(FLOW)
+
+bitstream: firmware ## the bitstream of a board, and its report (make bitstream BOARD=ulx3s CORE=... TOOLCHAIN=...)
+	$(BIN)/python -m onespike_sim bitstream $(FLOW) $(if $(TOOLCHAIN),--toolchain $(TOOLCHAIN))
+
+bitstream-project: firmware ## a folder to carry to a machine that has the tools (make bitstream-project BOARD=arty)
+	$(BIN)/python -m onespike_sim bitstream-project $(FLOW) $(if $(TOOLCHAIN),--toolchain $(TOOLCHAIN))
+
+program: setup ## load a board with its bitstream; FLASH=1: bitstream and network (MODEL=...) into its flash
+	$(BIN)/python -m onespike_sim program $(FLOW) $(if $(FLASH),--flash $(if $(MODEL),--model $(MODEL)))
+
+verify-netlist: setup ## the synthesised core against the golden model, every bit (make verify-netlist CONFIG=arty-a7-35t FAMILY=xc7)
+	$(BIN)/python -m onespike_sim verify-netlist $(if $(CONFIG),--config $(CONFIG)) $(if $(FAMILY),--family $(FAMILY))
+
+formal: setup ## properties proven: streams, framer, queues, double buffers, addresses
+	$(BIN)/python -m onespike_sim.formal
 
 virtual-demo: firmware ## the virtual board classifies 20 test images over its UART, every score checked (COUNT=20)
 	$(BIN)/onespike infer --board 'virtual://?link=uart' --count $(COUNT) --check --report build/virtual-demo.html

@@ -1,4 +1,4 @@
-"""The simulations a user starts: ``python -m onespike_sim run | fuzz | bench | explore | soc | ...``."""
+"""The simulations a user starts: ``python -m onespike_sim run | fuzz | bench | explore | report | ...``."""
 
 import argparse
 import sys
@@ -13,9 +13,10 @@ from onespike.golden import decide, effective_sop, silent_beats
 from onespike.images import patch
 from onespike.quantised import QuantisedModel
 
-from . import bench_link, soc
+from . import bench_link, equivalence
 from .bench import IMAGES, bench
 from .explore import WEIGHT_BITS, explore, recalibrate
+from .flow import commands as flow_commands
 from .verify import compare, fuzz
 from .virtual import command as virtual_command
 
@@ -190,8 +191,9 @@ def main(argv=None):
     space.add_argument("--jobs", type=positive, help="cores measured at a time (default: one per CPU)")
     space.add_argument("--calibrate", action="store_true", help="first fit the estimate of sizes anew (an hour)")
     space.set_defaults(run=run_explore, images=2)
-    for part in (soc, virtual_command, bench_link):
+    for part in (virtual_command, bench_link, equivalence):
         part.add_parser(commands)
+    flow_commands.add_parsers(commands)
     args = parser.parse_args(argv)
     return guarded(lambda: args.run(args))
 

@@ -56,12 +56,30 @@ class CoreRun:
         return regs.Status(self.registers["STATUS"])
 
 
+@dataclass(frozen=True)
+class CoreSource:
+    """Verilog ``files`` that hold module ``core`` in place of its RTL; ``name`` of the simulation, and what else
+    Verilator is told (``args``)."""
+
+    name: str
+    files: tuple
+    args: tuple = ()
+
+
+def _rtl(config):
+    name = f"core-{config.name}"
+    path = runner.ROOT / name / "core.v"
+    runner.write_if_changed(path, runner.to_verilog(Core(config), "core")[0])
+    return CoreSource(name, (path,))
+
+
 @cache
-def build_core(config):
-    """(runner, folder) of the harness with a core of ``config``; built once per process and content."""
-    text, _ = runner.to_verilog(Core(config), "core")
-    source = runner.ROOT / f"core-{config.name}" / "core.v"
-    runner.write_if_changed(source, text)
+def build_core(config, source=None):
+    """(runner, folder) of the harness with a core of ``config``; built once per process and content.
+
+    ``source``: a ``CoreSource``, if not its RTL.
+    """
+    source = source or _rtl(config)
     parameters = {
         "ADDRESS_BITS": Shape.cast(spike_address(config)).width,
         "WORDS_BITS": WINDOWS * config.word,
@@ -71,18 +89,18 @@ def build_core(config):
         "RESET": regs.REGISTERS["RESET"][0],
         "LOADING": regs.Status.LOADING.value,
     }
-    args = ["--timing", "-CFLAGS", "-std=c++20"]
-    return runner.build(f"core-{config.name}", [source, HARNESS], "harness", PORTS, parameters, args)
+    args = ("--timing", "-CFLAGS", "-std=c++20", *source.args)
+    return runner.build(source.name, [*source.files, HARNESS], "harness", PORTS, parameters, args)
 
 
-def run_core(config, words, images, classes, layers, *, stall=0, seed=1, name="run", limit=None, spoil=0):
+def run_core(config, words, images, classes, layers, *, stall=0, seed=1, name="run", limit=None, spoil=0, source=None):
     """Simulate program ``words`` (uint32) on patched ``images`` (uint8 (n, C, H, W)).
 
     ``stall`` per cent of cycles every outer stream pauses at random; ``limit`` cycles at most; ``spoil``
-    bytes of an image and a RESET go before everything else.
+    bytes of an image and a RESET go before everything else; ``source`` of module ``core``, if not its RTL.
     Raises ``SimulationError`` where the simulation does not finish.
     """
-    built, folder = build_core(config)
+    built, folder = build_core(config, source)
     test_dir = folder / "runs" / name
     with runner.locked(test_dir):
         seconds, log = _simulate(built, folder, test_dir, words, images, classes, stall, seed, limit, spoil)

@@ -65,38 +65,42 @@ def route_ecp5(source, top, *, mhz=100, seed=1, timeout=3600):
         kept = folder / "route.json"
         if kept.exists() and kept.stat().st_mtime > netlist.stat().st_mtime:
             return Route(**json.loads(kept.read_text()))
-        report, seconds = _nextpnr(netlist, folder, top, mhz, seed, timeout)
-        route = _read(report, top, seconds, version)
+        files = ("--json", str(Path("..") / netlist.name))
+        options = ("--out-of-context", *files, "--freq", str(mhz), "--seed", str(seed))
+        route = read_route(folder, top, nextpnr(folder, top, options, timeout))
         write_if_changed(kept, json.dumps(asdict(route), indent=1))
     return route
 
 
-def _nextpnr(netlist, folder, top, mhz, seed, timeout):
-    """(Report of nextpnr, seconds it took)."""
-    # Relative paths only: the tool runs in a sandbox that does not see every folder.
-    options = f"--85k --package CABGA381 --speed 6 --out-of-context --router router2 --top {top} --timing-allow-fail"
-    files = f"--json {Path('..') / netlist.name} --report report.json --log log.txt --quiet"
-    command = ["nice", "-n", "10", sys.executable, "-c", _DRIVER, *options.split(), *files.split()]
+def nextpnr(folder, top, options, timeout=3600):
+    """Place and route module ``top`` in ``folder`` on an LFE5U-85F, speed grade 6; returns seconds.
+
+    ``options``: words of nextpnr's command line, paths in them relative to ``folder``: the tool runs in a sandbox that
+    does not see every folder. Writes ``report.json`` and ``log.txt``; a clock that is missed is no error here.
+    Raises ``ToolError`` where nextpnr is missing, fails or takes longer than ``timeout`` (seconds).
+    """
+    nextpnr_version()
+    part = "--85k --package CABGA381 --speed 6 --router router2 --timing-allow-fail"
+    files = f"--top {top} --report report.json --log log.txt --quiet"
+    command = ["nice", "-n", "10", sys.executable, "-c", _DRIVER, *part.split(), *files.split(), *options]
     started = time.monotonic()
     try:
-        run = subprocess.run(
-            [*command, "--freq", str(mhz), "--seed", str(seed)],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
+        run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout)
     except subprocess.TimeoutExpired:
         raise ToolError(f"nextpnr did not finish {top!r} in {timeout} s; see {folder / 'log.txt'}") from None
     if run.returncode:
         errors = [line for line in run.stderr.splitlines() if line.startswith("ERROR")]
         why = errors[0] if errors else f"status {run.returncode}"
         raise ToolError(f"nextpnr could not route {top!r} ({why}); see {folder / 'log.txt'}")
-    return json.loads((folder / "report.json").read_text()), time.monotonic() - started
+    return time.monotonic() - started
 
 
-def _read(report, top, seconds, version):
-    """The ``Route`` of a report: the slowest clock and its path."""
+def read_route(folder, top, seconds):
+    """The ``Route`` of what ``nextpnr`` wrote in ``folder``: the slowest clock and its path.
+
+    Raises ``ToolError`` if the design has no clocked path.
+    """
+    report, version = json.loads((folder / "report.json").read_text()), nextpnr_version()
     if not report["fmax"]:
         raise ToolError(f"{top!r} has no path from register to register, so no highest clock")
     clock = min(report["fmax"], key=lambda name: report["fmax"][name]["achieved"])

@@ -53,7 +53,7 @@ _CELLS = {
         "RAMB36E1": {"bram": 1},
         "DSP48E1": {"dsp": 1},
         "CARRY4": {"carry": 1},
-        "MUXF7 MUXF8 BUFG GND VCC": {},
+        "MUXF7 MUXF8 BUFG GND VCC IBUF OBUFT PLLE2_ADV": {},
     },
     "ecp5": {
         "LUT4": {"lut": 1},
@@ -63,7 +63,7 @@ _CELLS = {
         "DP16KD PDPW16KD": {"bram": 1},
         "MULT18X18D": {"dsp": 1},
         "MULT9X9D": {"dsp": 0.5},
-        "PFUMX L6MUX21 ALU54B": {},
+        "PFUMX L6MUX21 ALU54B IB OB TRELLIS_IO EHXPLLL USRMCLK": {},
     },
 }
 _CELLS = {
@@ -149,17 +149,20 @@ def cell_model(name):
     return found[0]
 
 
-def run_yosys(verilog_text, top, family, *, flatten, timeout=3600):
+def run_yosys(verilog_text, top, family, *, flatten, inside=(), timeout=3600):
     """Synthesise module ``top`` once per content; returns the folder with stat.json, netlist.json and log.txt.
 
-    ``timeout`` in seconds. Raises ``ToolError`` when Yosys is missing, refuses the text or takes longer.
+    Without ``flatten`` the modules of ``top`` stay apart, and those of the modules that ``inside`` names below it;
+    what is in any of them becomes one. ``timeout`` in seconds. Raises ``ToolError`` when Yosys is missing, refuses the
+    text or takes longer.
     """
     if family not in _SYNTHESIS:
         raise ToolError(f"no synthesis for {family!r}; choose one of {', '.join(_CELLS)}")
     if not re.fullmatch(r"[A-Za-z_][\w.$]*", top):
         raise ToolError(f"{top!r} is no module name that Yosys can be told; rename the module")
-    # Units stay apart, what is inside a unit does not.
-    units = [] if flatten else re.findall(rf"^module \\({re.escape(top)}\.[^.\s]+) ", verilog_text, re.MULTILINE)
+    parents = [] if flatten else [top, *(f"{top}.{name}" for name in inside)]
+    modules = re.findall(r"^module \\(\S+) ", verilog_text, re.MULTILINE)
+    units = [f"\\{name}" for name in modules if name.rpartition(".")[0] in parents]
     commands = [
         "read_verilog design.v",
         # Names of array elements, a[0], would meet those that ABC gives to the bits of ports that stay apart.
@@ -181,13 +184,13 @@ def run_yosys(verilog_text, top, family, *, flatten, timeout=3600):
         write_if_changed(folder / "design.v", verilog_text)
         write_if_changed(folder / "script.ys", script)
         (folder / "log.txt").unlink(missing_ok=True)
-        _run_script(folder, "script.ys", f"synthesise {top!r} for {family}", timeout)
+        run_script(folder, "script.ys", f"synthesise {top!r} for {family}", timeout)
         (folder / "done").touch()
     return folder
 
 
-def _run_script(folder, script, what, timeout):
-    """Let Yosys run a script in ``folder``; errors say that it could not do ``what``."""
+def run_script(folder, script, what, timeout=600):
+    """Let Yosys run a script in ``folder``, ``timeout`` in seconds; errors (``ToolError``) say that it could not do ``what``."""
     command = [sys.executable, "-c", _DRIVER, script]
     try:
         run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout)
@@ -201,33 +204,22 @@ def _run_script(folder, script, what, timeout):
 
 def module_counts(folder, family):
     """``Counts`` of every module with its children, by name, in a folder of ``run_yosys``."""
-    return _per_module(json.loads((folder / "stat.json").read_text()), family)
+    modules = json.loads((folder / "stat.json").read_text())["modules"]
+    plain = {
+        name.removeprefix("\\"): {kind.removeprefix("\\"): number for kind, number in module["num_cells_by_type"].items()}
+        for name, module in modules.items()
+    }
+    return module_sizes(plain, family)
 
 
-def logic_cells(folder, timeout=600):
-    """Yosys' own estimate of the logic cells of every module with its children, in a folder of ``run_yosys`` for xc7.
-
-    It lets two functions with five inputs in all share a LUT; RAM and shift registers are left out.
-    """
-    with locked(folder):
-        write_if_changed(folder / "cells.ys", "read_json netlist.json\ntee -o cells.txt stat -tech xilinx\n")
-        if not (folder / "cells.txt").exists():
-            _run_script(folder, "cells.ys", "estimate logic cells", timeout)
-        text = (folder / "cells.txt").read_text()
-    found = re.findall(r"^=== (\S+) ===$.*?Estimated number of LCs: +(\d+)$", text, re.MULTILINE | re.DOTALL)
-    return {name: int(cells) for name, cells in found}
-
-
-def _per_module(stat, family):
-    """Counts of every module of a stat.json with its children, by name."""
-    cells = {name.removeprefix("\\"): module["num_cells_by_type"] for name, module in stat["modules"].items()}
+def module_sizes(cells, family):
+    """``Counts`` of every module with its children, by name; ``cells``: module -> kind of cell -> number."""
     done = {}
 
     def count(name):
         if name not in done:
             total = Counter()
-            for cell, number in cells[name].items():
-                kind = cell.removeprefix("\\")
+            for kind, number in cells[name].items():
                 if kind in cells:
                     inner = vars(count(kind))
                 elif kind in _CELLS[family]:

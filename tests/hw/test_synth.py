@@ -8,10 +8,9 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from onespike.errors import ToolError
-from onespike_sim import synth
 from onespike_sim.route import route_ecp5
 from onespike_sim.runner import to_verilog
-from onespike_sim.synth import Counts, synthesise
+from onespike_sim.synth import Counts, module_sizes, synthesise
 
 
 class Store(wiring.Component):
@@ -115,9 +114,8 @@ def test_a_missing_tool_is_told(monkeypatch):
 
 
 def test_an_unknown_cell_is_an_error():
-    stat = {"modules": {"\\top": {"num_cells_by_type": {"MYSTERY": 2}}}}
     with pytest.raises(ToolError, match="module 'top' holds 2 cells 'MYSTERY'"):
-        synth._per_module(stat, "xc7")
+        module_sizes({"top": {"MYSTERY": 2}}, "xc7")
 
 
 def test_limits_of_a_part():
