@@ -80,8 +80,8 @@ program: setup ## load a board with its bitstream; FLASH=1: bitstream and networ
 verify-netlist: setup ## the synthesised core against the golden model, every bit (make verify-netlist CONFIG=arty-a7-35t FAMILY=xc7)
 	$(BIN)/python -m onespike_sim verify-netlist $(if $(CONFIG),--config $(CONFIG)) $(if $(FAMILY),--family $(FAMILY))
 
-formal: setup ## properties proven: streams, framer, queues, double buffers, addresses
-	$(BIN)/python -m onespike_sim.formal
+formal: setup ## prove the units' properties: streams, framer, queues, banks, addresses (make formal ONLY="cobs slots")
+	$(BIN)/python -m onespike_sim.formal $(ONLY)
 
 virtual-demo: firmware ## the virtual board classifies 20 test images over its UART, every score checked (COUNT=20)
 	$(BIN)/onespike infer --board 'virtual://?link=uart' --count $(COUNT) --check --report build/virtual-demo.html

@@ -166,8 +166,11 @@ _CELL = re.compile(
 
 
 def own_names(cells):
-    """Names of the design's own signals on a path of cells, from register to register; each once where they repeat."""
-    names = [_CELL.sub("", re.sub(r"\$\d+", "", name)) for name in cells]
+    """Names of the design's own signals on a path of cells, from register to register; each once where they repeat.
+
+    What is left of a name that synthesis made up is the module it is in.
+    """
+    names = [_CELL.sub("", re.sub(r"\$\d+", "", name)).rstrip("\\").rstrip(".") for name in cells]
     return [name for name, before in zip(names, [None, *names], strict=False) if name != before]
 
 
