@@ -77,8 +77,8 @@ bitstream-project: firmware ## a folder to carry to a machine that has the tools
 program: setup ## load a board with its bitstream; FLASH=1: bitstream and network (MODEL=...) into its flash
 	$(BIN)/python -m onespike_sim program $(FLOW) $(if $(FLASH),--flash $(if $(MODEL),--model $(MODEL)))
 
-verify-netlist: setup ## the synthesised core against the golden model, every bit (make verify-netlist CONFIG=arty-a7-35t FAMILY=xc7)
-	$(BIN)/python -m onespike_sim verify-netlist $(if $(CONFIG),--config $(CONFIG)) $(if $(FAMILY),--family $(FAMILY))
+verify-netlist: setup ## a board's core as it was synthesised, in the part's cells, against the golden model, every bit
+	$(BIN)/python -m onespike_sim verify-netlist $(FLOW) $(if $(MODEL),--model $(MODEL))
 
 formal: setup ## prove the units' properties: streams, framer, queues, banks, addresses (make formal ONLY="cobs slots")
 	$(BIN)/python -m onespike_sim.formal $(ONLY)

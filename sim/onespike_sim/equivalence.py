@@ -10,9 +10,8 @@ import numpy as np
 
 from onespike.cli import model_path, positive, write_report
 from onespike.compiler import compile
-from onespike.contract.config import PRESETS, preset
 from onespike.data.sample import sample
-from onespike.errors import MismatchError
+from onespike.errors import LimitError, MismatchError
 from onespike.images import patch
 from onespike.quantised import QuantisedModel
 from onespike.random_networks import draw
@@ -20,11 +19,12 @@ from onespike_hw.core import Core
 
 from . import runner
 from .core_run import CoreSource
+from .flow.commands import chosen, takes_board
+from .flow.design import FAMILIES
 from .netlist import QUICK, count_cells, load, open_flow_hazards, settle, simulation_files, untie_dsp_constants
 from .synth import run_yosys, yosys_version
 from .verify import compare
 
-FAMILIES = ("xc7", "ecp5")
 SEEDS = (11, 94, 164, 229, 376, 388)
 """Random networks, short ones, that together use every mode of a layer on the tiny core; odd seeds with stalls."""
 STALL = 25
@@ -86,29 +86,33 @@ def verify_netlist(config, family, model, images, *, stall=0, seed=1, name="netl
 
 
 def _cases(args, config):
-    """(Model, images, options) to run: a trained model where the core can hold it, random networks otherwise."""
-    if args.model is None:
+    """(Model, images, options) to run: the trained model where the core can hold it, random networks otherwise."""
+    model = QuantisedModel.load(model_path(args.model))
+    try:
+        compile(model, config)
+    except LimitError as error:
+        print(f"{args.model} does not fit ({error}); random networks instead")
         for seed in SEEDS:
             model, images = draw(seed, config)
             yield model, images, {"stall": STALL if seed % 2 else 0, "seed": seed + 1}
         return
-    model = QuantisedModel.load(model_path(args.model))
     found = sample(args.dataset, args.data, args.images, model.spec.image, model.spec.classes)
     yield model, found.images, {}
 
 
 def run_verify(args):
     """Compare a netlist bit by bit; refuse it if one differs."""
-    config = preset(args.config)
-    print(f"core {config.name!r} for {args.family}: synthesis, then a simulation of its cells (minutes) ...", flush=True)
-    netlist = core_netlist(config, args.family)
+    entry = chosen(args)
+    config, family = entry.system.hardware, FAMILIES[entry.toolchains[0]]
+    print(f"core {config.name!r} for {family}: synthesis, then its cells simulated (minutes) ...", flush=True)
+    netlist = core_netlist(config, family)
     cells = sorted(netlist.cells.items(), key=lambda pair: -pair[1])
     print(f"{sum(netlist.cells.values())} cells: {', '.join(f'{count} {kind}' for kind, count in cells)}")
     for hazard in netlist.hazards:
         print(f"open flow: {hazard}")
     rows = []
     for model, images, options in _cases(args, config):
-        row = verify_netlist(config, args.family, model, images, **options)
+        row = verify_netlist(config, family, model, images, **options)
         rows.append(row)
         print(
             f"{row['network']}: {row['images']} images, {row['layers']} layers, {row['neurons']} neurons and"
@@ -120,7 +124,7 @@ def run_verify(args):
     same = all(row["same_cycles"] for row in rows)
     report = {
         "config": config.name,
-        "family": args.family,
+        "family": family,
         "yosys": yosys_version(),
         "seed": runner.seed(),
         "cells": netlist.cells,
@@ -130,10 +134,10 @@ def run_verify(args):
         "same_cycles": same,
     }
     print(f"{wrong} mismatching bits; cycles {'equal to' if same else 'OTHER THAN'} those of the RTL")
-    print(f"wrote {write_report(f'netlist-{config.name}-{args.family}', report)}")
+    print(f"wrote {write_report(f'netlist-{config.name}-{family}', report)}")
     if wrong or not same:
         raise MismatchError(
-            f"the netlist of core {config.name!r} for {args.family} differs from its RTL: {wrong} mismatching bits,"
+            f"the netlist of core {config.name!r} for {family} differs from its RTL: {wrong} mismatching bits,"
             f" cycles {'equal' if same else 'not equal'}; do not build a bitstream of it"
         )
 
@@ -141,10 +145,9 @@ def run_verify(args):
 def add_parser(commands):
     """The command ``verify-netlist``."""
     parser = commands.add_parser("verify-netlist", help="the synthesised core, simulated in cells, bit by bit")
-    parser.add_argument("model", nargs="?", help="a name or an .npz file (default: random networks)")
-    parser.add_argument("--config", default="tiny", choices=sorted(PRESETS))
-    parser.add_argument("--family", default="xc7", choices=FAMILIES)
-    parser.add_argument("--images", type=positive, default=2, help="test images of a model (default: %(default)s)")
+    takes_board(parser)
+    parser.add_argument("--model", default="arty-cifar10", help="a name or an .npz file (default: %(default)s)")
+    parser.add_argument("--images", type=positive, default=2, help="test images (default: %(default)s)")
     parser.add_argument("--dataset", default="cifar10")
     parser.add_argument("--data", help="folder that holds the data set")
     parser.set_defaults(run=run_verify)

@@ -147,9 +147,9 @@ def open_flow_hazards(netlist):
 def untie_dsp_constants(netlist):
     """Drive the constant bits of ``DSP_CONTROLS`` of every DSP48E1 by LUTs, so that place and route sees signals.
 
-    Changes ``netlist`` and returns it; Yosys must not see it again, it would fold the LUTs. A module with such bits gets a
-    LUT1 for its zeros and one for its ones, their input a flip-flop's output, or an input of the module where it has no
-    flip-flop. Undefined bits and pins left open become zeros. Raises ``ToolError`` where a module has no such signal.
+    Changes ``netlist`` and returns it; Yosys must not see it again, it would fold the LUTs. A module with such bits
+    gets a LUT1 for its zeros and one for its ones, their input a flip-flop's output, or an input of the module where it
+    has no flip-flop. Undefined bits and pins left open become zeros. Raises ``ToolError`` where a module has no such signal.
     """
     for name, module in _own_modules(netlist).items():
         drivers = {}

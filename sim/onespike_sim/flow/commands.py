@@ -26,7 +26,7 @@ def toolchain(name):
     return importlib.import_module(f".{name}", __package__)
 
 
-def chosen(entry, wanted):
+def usable(entry, wanted):
     """Name of the tool chain for a board: the ``wanted`` one, or the first whose tools are there, or None.
 
     Raises ``ToolError`` if the board has no such tool chain.
@@ -39,7 +39,8 @@ def chosen(entry, wanted):
     return None
 
 
-def _board(args):
+def chosen(args):
+    """The board that the arguments name, with another core if they say so."""
     entry = board(args.board)
     return entry.with_core(args.core) if args.core else entry
 
@@ -72,7 +73,7 @@ def run_boards(args):
 
 def run_report(args):
     """What a board's system takes, by synthesis alone."""
-    entry = _board(args)
+    entry = chosen(args)
     name = next(name for name in entry.toolchains if hasattr(toolchain(name), "resources"))
     print(f"synthesis of {entry.name} with core {entry.system.core} (minutes, where it was not done before) ...", flush=True)
     result = toolchain(name).resources(prepare(entry, read_firmware(args.firmware), name))
@@ -82,9 +83,9 @@ def run_report(args):
 
 def run_project(args):
     """Project folders for tools on another machine."""
-    entry = _board(args)
+    entry = chosen(args)
     if args.toolchain:
-        chosen(entry, args.toolchain)
+        usable(entry, args.toolchain)
     for name in (args.toolchain,) if args.toolchain else entry.toolchains:
         print(f"wrote {_project(entry, name, args.firmware)}")
 
@@ -101,8 +102,8 @@ def _project(entry, name, firmware):
 
 def run_bitstream(args):
     """The bitstream; or its project and what is missing."""
-    entry = _board(args)
-    name = chosen(entry, args.toolchain)
+    entry = chosen(args)
+    name = usable(entry, args.toolchain)
     if name is None:
         wanted = (args.toolchain,) if args.toolchain else entry.toolchains
         folder = _project(entry, wanted[0], args.firmware)
@@ -118,7 +119,7 @@ def run_bitstream(args):
 
 def run_program(args):
     """Load a board with its bitstream, or write that and a program to its flash."""
-    entry = _board(args)
+    entry = chosen(args)
     bitstream = _folder(entry) / "top.bit"
     if not bitstream.exists():
         raise ToolError(f"no bitstream in {bitstream}; 'make bitstream BOARD={args.board}' builds it")
@@ -132,9 +133,15 @@ def run_program(args):
     loader.write_flash(entry, record, entry.system.flash_address)
 
 
+def takes_board(parser):
+    """Add the arguments that ``chosen`` reads."""
+    names = sorted(name for entry in BOARDS.values() for name in (entry.name, *entry.aliases))
+    parser.add_argument("--board", required=True, help=f"one of {', '.join(names)}")
+    parser.add_argument("--core", help=f"another core configuration: {', '.join(PRESETS)}")
+
+
 def add_parsers(commands):
     """The commands, added to an argument parser's ``commands``."""
-    names = sorted(name for entry in BOARDS.values() for name in (entry.name, *entry.aliases))
     commands.add_parser("boards", help="the boards that the system can be built for").set_defaults(run=run_boards)
     for name, run in (
         ("report", run_report),
@@ -143,8 +150,7 @@ def add_parsers(commands):
         ("program", run_program),
     ):
         parser = commands.add_parser(name, help=run.__doc__.splitlines()[0].rstrip(".").lower())
-        parser.add_argument("--board", required=True, help=f"one of {', '.join(names)}")
-        parser.add_argument("--core", help=f"another core configuration: {', '.join(PRESETS)}")
+        takes_board(parser)
         if name in ("bitstream", "bitstream-project"):
             parser.add_argument("--toolchain", help=f"one of {', '.join(TOOLCHAINS)} (default: the first that is here)")
         if name == "program":
