@@ -4,6 +4,7 @@ import cocotb
 from amaranth.hdl import unsigned
 from cocotb.triggers import ClockCycles, RisingEdge
 
+from onespike.contract.boards import system
 from onespike.contract.frames import PAYLOAD_BYTES, Image, size
 from onespike.contract.soc import (
     META_WORDS,
@@ -17,7 +18,6 @@ from onespike.contract.soc import (
     Send,
     Sink,
     Text,
-    system,
 )
 from onespike_hw.link.interfaces import datagram_in, datagram_out
 
