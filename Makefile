@@ -75,7 +75,7 @@ bitstream-project: firmware ## a folder to carry to a machine that has the tools
 	$(BIN)/python -m onespike_sim bitstream-project $(FLOW) $(if $(TOOLCHAIN),--toolchain $(TOOLCHAIN))
 
 program: setup ## load a board with its bitstream; FLASH=1: bitstream and network (MODEL=...) into its flash
-	$(BIN)/python -m onespike_sim program $(FLOW) $(if $(FLASH),--flash $(if $(MODEL),--model $(MODEL)))
+	$(BIN)/python -m onespike_sim program $(FLOW) $(if $(filter-out 0,$(FLASH)),--flash $(if $(MODEL),--model $(MODEL)))
 
 verify-netlist: setup ## a board's core as it was synthesised, in the part's cells, against the golden model, every bit
 	$(BIN)/python -m onespike_sim verify-netlist $(FLOW) $(if $(MODEL),--model $(MODEL))

@@ -100,7 +100,7 @@ def test_no_tools_leave_a_project_and_one_sentence(bench, capsys):
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "no bitstream: Vivado is not on the PATH" in error and "nextpnr-xilinx, fasm2frames, xc7frames2bit of openXC7" in error
-    assert "build/arty-a7-35t/project-vivado holds the project" in error
+    assert "build/arty-a7-35t/project-vivado holds the project for vivado" in error
     assert {path.name for path in (bench / "build/arty-a7-35t/project-vivado").iterdir()} >= {"top.v", "top.tcl", "README.md"}
 
 

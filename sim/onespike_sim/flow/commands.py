@@ -108,8 +108,8 @@ def run_bitstream(args):
         wanted = (args.toolchain,) if args.toolchain else entry.toolchains
         folder = _project(entry, wanted[0], args.firmware)
         raise ToolError(
-            f"no bitstream: {'; '.join(toolchain(tools).missing() for tools in wanted)}; {folder} holds the project, "
-            f"ready for a machine that has the tools"
+            f"no bitstream: {'; '.join(toolchain(tools).missing() for tools in wanted)}; {folder} holds the project for "
+            f"{wanted[0]}, ready for a machine that has it"
         )
     result = toolchain(name).build(prepare(entry, read_firmware(args.firmware), name), _folder(entry))
     report.write(result, _folder(entry))

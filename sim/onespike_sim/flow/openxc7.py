@@ -36,7 +36,7 @@ xc7frames2bit --part_file "$DB/$PART/part.yaml" --part_name "$PART" --frm_file {
 """
 README = f"""# {{title}} for the open tools (openXC7)
 
-`{TOP}.json` is the netlist as Yosys made it (the one that was simulated), `{TOP}.xdc` its pins and clocks. With
+`{TOP}.json` is the netlist as Yosys made it (`make verify-netlist` simulates its core), `{TOP}.xdc` its pins and clocks. With
 {", ".join(TOOLS)} on the PATH and their data bases (`PRJXRAY_DB_DIR`, `CHIPDB`; else those of openXC7's package):
 
     sh build.sh
@@ -45,8 +45,10 @@ writes `{TOP}.bit`. Load it with
 
     openFPGALoader -b {{loader}} {TOP}.bit
 
-The folder was generated, not run. What is known to go wrong in this tool chain, and what was done about it, is in
-docs/bitstream.md of the project.
+or put it at `{{folder}}/{TOP}.bit` of the project it came from, for `make program` there.
+
+The folder was generated, not run. What is known to go wrong in this tool chain is done in another way in the netlist:
+constants of DSP blocks come from LUTs, and no memory needs initial contents but block RAM.
 """
 
 
@@ -78,7 +80,7 @@ def project(design, folder):
     mhz = board.system.clock_hz / 1e6
     script = SCRIPT.format(part=PARTS[board.part], die=board.part, shared=SHARED, top=TOP, mhz=mhz)
     write_if_changed(folder / "build.sh", script)
-    write_if_changed(folder / "README.md", README.format(title=board.title, loader=board.loader))
+    write_if_changed(folder / "README.md", README.format(title=board.title, loader=board.loader, folder=folder.parent))
 
 
 def routable(netlist):

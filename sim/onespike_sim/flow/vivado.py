@@ -25,6 +25,8 @@ clock is met if the timing report says so for all constraints. Load it with
 
     openFPGALoader -b {{loader}} {TOP}.bit
 
+or put it at `{{folder}}/{TOP}.bit` of the project it came from, for `make program` there.
+
 The folder was generated, not run: no line of it has met a Vivado yet.
 """
 
@@ -40,7 +42,7 @@ def project(design, folder):
     """Write the project into ``folder``."""
     files = {name: text for name, text in design.files.items() if not name.startswith("build_") and "debug" not in name}
     board = design.board
-    files["README.md"] = README.format(title=board.title, loader=board.loader)
+    files["README.md"] = README.format(title=board.title, loader=board.loader, folder=folder.parent)
     for name, text in files.items():
         write_if_changed(folder / name, text)
 

@@ -118,4 +118,4 @@ def system(name):
     try:
         return SYSTEMS[name]
     except KeyError:
-        raise LimitError(f"no system {name!r}; choose one of {sorted(SYSTEMS)}") from None
+        raise LimitError(f"no system {name!r}; choose one of {', '.join(sorted(SYSTEMS))}") from None

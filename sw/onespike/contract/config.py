@@ -203,4 +203,4 @@ def preset(name):
     try:
         return PRESETS[name]
     except KeyError:
-        raise LimitError(f"no core configuration {name!r}; choose one of {sorted(PRESETS)}") from None
+        raise LimitError(f"no core configuration {name!r}; choose one of {', '.join(sorted(PRESETS))}") from None

@@ -35,7 +35,7 @@ class SerialTransport(Transport):
             if "exclusively lock" in str(error):
                 raise BusyError(f"another program holds {path}; close it, or choose another port") from None
             reason = getattr(error, "strerror", None) or error
-            raise LinkError(f"cannot open {path} ({reason}); check the cable, the name and your rights") from None
+            raise LinkError(f"cannot open {path} ({reason}); check the cable, the name and your rights (group dialout)") from None
 
     def send(self, frame):
         try:
