@@ -27,8 +27,10 @@ async def every_register(dut):
         dut.bus__address.value = offset
         dut.bus__write.value = 1
         await cycles(dut, 1)
+        dut.bus__write.value = 0
+        assert not any(int(getattr(dut, name.lower()).value) for name in strobes)
+        await cycles(dut, 1)
         for name in strobes:
             assert int(getattr(dut, name.lower()).value) == (offsets.get(offset) == name)
-        dut.bus__write.value = 0
-        await cycles(dut, 1)
-        assert not any(int(getattr(dut, name.lower()).value) for name in strobes)
+    await cycles(dut, 1)
+    assert not any(int(getattr(dut, name.lower()).value) for name in strobes)
