@@ -175,7 +175,7 @@ def _add_constant(name, module, value):
     module["cells"][label] = {
         "hide_name": 0,
         "type": "LUT1",
-        "parameters": {"INIT": 2 * value},
+        "parameters": {"INIT": f"{value}{value}"},
         "attributes": {"keep": "1"},
         "port_directions": {"I0": "input", "O": "output"},
         "connections": {"I0": [_signal(name, module)], "O": [output]},

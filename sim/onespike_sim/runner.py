@@ -19,7 +19,7 @@ os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
 from amaranth.back import verilog
 from cocotb_tools.runner import VerilatorControlFile, get_runner
 
-from onespike.errors import OnespikeError
+from onespike.errors import OnespikeError, OutputError
 from onespike_hw.core import port_names
 from onespike_hw.vendor import Target
 
@@ -50,19 +50,31 @@ def to_verilog(component, name, family=None):
 
 def write_if_changed(path, text):
     """Write ``text`` unless the file holds it already, so that nothing is rebuilt for nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or path.read_text() != text:
-        # Renamed into place: another process may be reading it for its own build.
-        temporary = path.with_name(f"{path.name}.{os.getpid()}")
-        temporary.write_text(text)
-        os.replace(temporary, path)
+    with told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_text() != text:
+            # Renamed into place: another process may be reading it for its own build.
+            temporary = path.with_name(f"{path.name}.{os.getpid()}")
+            temporary.write_text(text)
+            os.replace(temporary, path)
+
+
+@contextmanager
+def told(path):
+    """Make an ``OutputError`` of an error of the operating system."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write {path} ({error.strerror}); work in a folder that can be written") from None
 
 
 @contextmanager
 def locked(folder):
     """Make ``folder`` and keep it to this process; not to be nested for the same folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as lock:
+    with told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / "lock", "w")  # noqa: SIM115 - closed below
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

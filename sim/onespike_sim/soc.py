@@ -22,9 +22,12 @@ TOP = "soc"
 def read_firmware(path):
     """Bytes of a firmware binary; raises ``ToolError`` if there is none."""
     try:
-        return Path(path).read_bytes()
+        firmware = Path(path).read_bytes()
     except OSError as error:
         raise ToolError(f"no firmware in {path} ({error.strerror}); 'make -C firmware' builds it") from None
+    if not firmware:
+        raise ToolError(f"the firmware in {path} is empty; 'make -C firmware' builds it")
+    return firmware
 
 
 def built_firmware():

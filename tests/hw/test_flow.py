@@ -25,24 +25,25 @@ from ..support import fake_tools
 SYSTEM = """
 module \\top.soc (clk, i, o);
   input clk;
-  input i;
+  input [1:0] i;
   output o;
   wire q;
   reg o = 0;
-  always @(posedge clk) o <= q;
-  core core (.clk(clk), .rst(1'b0), .i(i), .o(q));
+  always @(posedge clk) o <= q ^ i[1];
+  core core (.clk(clk), .rst(1'b0), .i(i[0]), .o(q));
 endmodule
 
 module top(clk, i, o);
   input clk;
-  input i;
+  input [1:0] i;
   output o;
   \\top.soc  soc (.clk(clk), .i(i), .o(o));
 endmodule
 """
 LPF = """
 LOCATE COMP "clk" SITE "G2";
-LOCATE COMP "i" SITE "R1";
+LOCATE COMP "i[0]" SITE "R1";
+LOCATE COMP "i[1]" SITE "T1";
 LOCATE COMP "o" SITE "B2";
 FREQUENCY PORT "clk" 25 MHZ;
 """
@@ -72,7 +73,7 @@ def bench(monkeypatch, tmp_path):
     (tmp_path / "firmware.bin").write_bytes(b"1234")
 
     def small(entry, firmware, name):
-        xdc = "".join(f"set_property LOC X [get_ports {port}]\n" for port in ("clk", "i", "o"))
+        xdc = "".join(f'set_property LOC X [get_ports "{port}"]\n' for port in ("clk", r"i\[0]", r"i\[1]", "o"))
         files = {f"{TOP}.v": SYSTEM, f"{TOP}.xdc": xdc, "board.xdc": "create_clock -period 10 [get_ports clk]\n"}
         files[f"{TOP}.tcl"] = 'create_project\nadd_files top.v\nread_xdc top.xdc\nread_xdc "board.xdc"\n'
         core = to_verilog(SmallCore(), "core", FAMILIES[name])[0]
@@ -117,6 +118,29 @@ def test_projects_on_purpose(bench):
     assert call("bitstream-project", "--board", "ulx3s") == 2
 
 
+def test_a_missed_clock_leaves_no_bitstream_to_load(bench, capsys):
+    """Neither that of the build that missed, nor the one from before it."""
+    fake_tools.install(bench / "bin", {"vivado": fake_tools.vivado()})
+    assert call("bitstream", "--board", "arty") == 0
+    fake_tools.install(bench / "bin", {"vivado": fake_tools.vivado(slack="-0.500")})
+    assert call("bitstream", "--board", "arty") == 2
+    assert main(["program", "--board", "arty"]) == 2
+    assert "no bitstream in build/arty-a7-35t/top.bit" in capsys.readouterr().err
+    assert (bench / "build/arty-a7-35t/missed.bit").exists()
+
+
+def test_a_folder_that_cannot_be_written(bench, capsys):
+    (bench / "build").touch()
+    assert call("bitstream-project", "--board", "arty", "--toolchain", "vivado") == 2
+    assert "work in a folder that can be written" in capsys.readouterr().err
+
+
+def test_an_empty_firmware_is_refused(bench, capsys):
+    (bench / "firmware.bin").write_bytes(b"")
+    assert call("report", "--board", "arty") == 2
+    assert "the firmware in firmware.bin is empty" in capsys.readouterr().err
+
+
 def test_vivado(bench, capsys):
     fake_tools.install(bench / "bin", {"vivado": fake_tools.vivado()})
     assert call("bitstream", "--board", "arty") == 0
@@ -139,6 +163,9 @@ def test_vivado(bench, capsys):
         ({"hold": "-0.041"}, "a hold time is missed by 0.041 ns"),
         ({"lut": 20801}, "the xc7a35t is too small: 20801 lut where there are 20800 .1 too many.; choose a core"),
         ({"fails": True}, r"Vivado failed .status 1.: ERROR: .Place 30-640. there is no room; see "),
+        ({"pulse": "-0.100"}, "a pulse width is missed by 0.1 ns"),
+        ({"slack": "-0.500", "kind": "Recovery"}, "4.8 MHz short of 100"),
+        ({"slack": "-0.500", "listed": "0.500"}, "a path that is not listed misses by 0.5 ns"),
         ({"release": "2017.4"}, "Vivado 2017.4 is too old; install 2018.3 or later"),
     ],
 )
@@ -192,7 +219,7 @@ def test_ulx3s_for_real(bench, monkeypatch):
 
     monkeypatch.setattr(trellis, "_tool", careless)
     routed = next(bench.rglob(f"{TOP}.config")).parent
-    with pytest.raises(ToolError, match=r"ecpunpack failed|holds another design than was routed"):
+    with pytest.raises(ToolError, match=r"ecpunpack failed|does not survive being taken apart"):
         trellis.pack(routed, bench / "elsewhere")
     assert not (bench / "elsewhere" / "top.bit").exists()
 
@@ -265,8 +292,9 @@ def test_program(bench, monkeypatch, capsys):
         f"--board arty_a7_35t --write-flash --verify --offset 0x0 {bitstream}",
         f"--board arty_a7_35t --write-flash --verify --file-type raw --offset 0x400000 {record}",
     ]
-    frames = boot.decode((bench / record).read_bytes())
-    assert len(frames) > 100
+    assert len(boot.decode((bench / record).read_bytes())) > 100
+    (bench / bitstream).write_bytes(bytes(0x400001))
+    assert main([*words, "--flash"]) == 2 and "would reach into the boot record at 0x400000" in capsys.readouterr().err
     for text, why in (
         ("sys.exit('no ftdi device')", "could not reach or write Digilent Arty A7-35T .no ftdi device.; is it plugged in"),
         ("sys.exit('libftdi1.so.2: error while loading shared libraries')", "Debian packages libftdi1-2 and libusb-1.0-0"),

@@ -16,6 +16,7 @@ from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.wiring import Out
 
 from onespike.contract.boards import PHY_HZ
+from onespike.errors import LimitError
 
 from ..core import CoreModule
 from ..soc.ethernet import MII
@@ -123,7 +124,9 @@ class BoardTop(Elaboratable):
             else:
                 m.d.comb += signal.eq(self._input(m, port, name))
         self._output(m, pins.rst, ~soc.mii_rst_n)
-        half = board.oscillator_hz // PHY_HZ // 2
+        half, rest = divmod(board.oscillator_hz, 2 * PHY_HZ)
+        if rest or not half:
+            raise LimitError(f"board {board.name!r}: {board.oscillator_hz} Hz are no even multiple of the PHY's {PHY_HZ} Hz")
         count, clock = Signal(range(half)), Signal()
         m.d.crystal += count.eq(count + 1)
         with m.If(count == half - 1):

@@ -6,17 +6,19 @@ from pathlib import Path
 from onespike.cli import model_path, write_bytes
 from onespike.compiler import compile
 from onespike.contract import boot
-from onespike.contract.boards import BOARDS, board
+from onespike.contract.boards import BOARDS, board, names
 from onespike.contract.config import PRESETS
 from onespike.contract.soc import LEDS
-from onespike.errors import ToolError
+from onespike.errors import LimitError, ToolError
 from onespike.quantised import QuantisedModel
 
 from ..soc import FIRMWARE, read_firmware
 from . import loader, report
-from .design import pins, prepare
+from .design import TOP, pins, prepare
 
 ROOT = Path("build")
+BITSTREAM = f"{TOP}.bit"
+"""Of a board that meets its clock, in its folder."""
 TOOLCHAINS = ("vivado", "openxc7", "trellis")
 """Modules of this package."""
 
@@ -111,32 +113,42 @@ def run_bitstream(args):
             f"no bitstream: {'; '.join(toolchain(tools).missing() for tools in wanted)}; {folder} holds the project for "
             f"{wanted[0]}, ready for a machine that has it"
         )
-    result = toolchain(name).build(prepare(entry, read_firmware(args.firmware), name), _folder(entry))
+    design = prepare(entry, read_firmware(args.firmware), name)
+    # What is there is none of this build, whatever becomes of it.
+    (_folder(entry) / BITSTREAM).unlink(missing_ok=True)
+    result = toolchain(name).build(design, _folder(entry))
     report.write(result, _folder(entry))
+    try:
+        report.check(result)
+    except LimitError:
+        missed = result.bitstream.rename(_folder(entry) / "missed.bit")
+        print(f"wrote {missed}, which 'make program' does not load")
+        raise
     print(f"wrote {result.bitstream}")
-    report.check(result)
 
 
 def run_program(args):
     """Load a board with its bitstream, or write that and a program to its flash."""
     entry = chosen(args)
-    bitstream = _folder(entry) / "top.bit"
-    if not bitstream.exists():
+    bitstream = _folder(entry) / BITSTREAM
+    if not bitstream.is_file():
         raise ToolError(f"no bitstream in {bitstream}; 'make bitstream BOARD={args.board}' builds it")
     if not args.flash:
         loader.load(entry, bitstream)
         return
+    size, place = bitstream.stat().st_size, entry.system.flash_address
+    if size > place:
+        raise LimitError(f"{bitstream} has {size} bytes and would reach into the boot record at {place:#x} of the flash")
     record = _folder(entry) / "boot.bin"
     program = compile(QuantisedModel.load(model_path(args.model)), entry.system.hardware).program
     write_bytes(record, boot.encode(program.encode()))
     loader.write_flash(entry, bitstream, 0)
-    loader.write_flash(entry, record, entry.system.flash_address)
+    loader.write_flash(entry, record, place)
 
 
 def takes_board(parser):
     """Add the arguments that ``chosen`` reads."""
-    names = sorted(name for entry in BOARDS.values() for name in (entry.name, *entry.aliases))
-    parser.add_argument("--board", required=True, help=f"one of {', '.join(names)}")
+    parser.add_argument("--board", required=True, help=f"one of {', '.join(names())}")
     parser.add_argument("--core", help=f"another core configuration: {', '.join(PRESETS)}")
 
 

@@ -23,7 +23,10 @@ def _run(entry, *words):
     """Run it for a board; its own output goes to the terminal. Raises ``ToolError`` and ``BoardError`` with its last line."""
     command = [_tool(), "--board", entry.loader, *map(str, words)]
     print(" ".join(command), flush=True)
-    run = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    try:
+        run = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+    except OSError as error:
+        raise ToolError(f"openFPGALoader cannot be started ({error.strerror}); install it anew") from None
     if not run.returncode:
         return
     last = (run.stderr.strip().splitlines() or [f"status {run.returncode}"])[-1]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import asdict, dataclass, field, fields
 
@@ -17,7 +18,6 @@ from .design import TOP
 
 MODEL = "arty-cifar10"
 """Network of the predictions."""
-IMAGE_BYTES = 3072
 CORE = "soc.core"
 REST = "registers, clock, pins"
 GROUPS = {
@@ -83,13 +83,14 @@ def _less(whole, part):
 
 def predictions(board, mhz):
     """Frames a second of ``MODEL`` at a clock: "core", and over each link; empty if the core cannot hold it."""
+    model = QuantisedModel.load(model_path(MODEL))
     try:
-        report = compile(QuantisedModel.load(model_path(MODEL)), board.system.hardware).report
+        report = compile(model, board.system.hardware).report
     except LimitError:
         return {}
     core = mhz * 1e6 / report.cycles
     links = ("udp", "uart") if board.system.mac else ("uart",)
-    return {"core": core} | {link: min(core, carried(board.system, link, IMAGE_BYTES)) for link in links}
+    return {"core": core} | {link: min(core, carried(board.system, link, math.prod(model.spec.image))) for link in links}
 
 
 def summary(build):

@@ -72,7 +72,7 @@ def pack(routed, folder):
     """Make ``folder/top.bit`` of what nextpnr wrote in ``routed``; returns its path.
 
     The bitstream is taken apart again, which checks its CRCs, and what was found in it is packed anew: the same bytes
-    have to come out, else ``ToolError``.
+    have to come out, else ``ToolError``. That finds a damaged file, not a fault of the packer.
     """
     with locked(routed):
         _tool(routed, "run_ecppack", "--input", f"{TOP}.config", "--bit", f"{TOP}.bit", "--compress")
@@ -80,7 +80,7 @@ def pack(routed, folder):
         _tool(routed, "run_ecppack", "--input", "unpacked.config", "--bit", "again.bit", "--compress")
         content = (routed / f"{TOP}.bit").read_bytes()
         if content != (routed / "again.bit").read_bytes():
-            raise ToolError(f"the bitstream, taken apart, holds another design than was routed; see {routed}")
+            raise ToolError(f"the bitstream does not survive being taken apart and packed again; see {routed}")
         folder.mkdir(parents=True, exist_ok=True)
         temporary = folder / f"{TOP}.bit.new"
         temporary.write_bytes(content)

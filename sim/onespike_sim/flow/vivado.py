@@ -35,6 +35,10 @@ def missing():
     """Why this tool chain cannot be used here, or None."""
     if not shutil.which("vivado"):
         return "Vivado is not on the PATH (AMD's site has it; the free edition builds for Artix-7; source its settings64.sh)"
+    try:
+        version()
+    except ToolError as error:
+        return str(error)
     return None
 
 
@@ -49,7 +53,10 @@ def project(design, folder):
 
 def version():
     """Release of the Vivado on the PATH, as text; raises ``ToolError`` if it is too old or tells none."""
-    run = subprocess.run(["vivado", "-version"], capture_output=True, text=True)
+    try:
+        run = subprocess.run(["vivado", "-version"], capture_output=True, text=True)
+    except OSError as error:
+        raise ToolError(f"the vivado on the PATH cannot be started ({error.strerror}); install it anew") from None
     found = re.search(r"vivado v(\d+)\.(\d+)", run.stdout, re.IGNORECASE)
     if not found:
         raise ToolError("'vivado -version' tells no release; source the settings64.sh of Vivado")
@@ -116,18 +123,23 @@ def read_timing(text, asked_mhz):
 
     Raises ``ToolError`` if it holds no paths, ``LimitError`` where a hold time is missed.
     """
-    summary = re.search(r"^ +WNS\(ns\).*?\n[- ]+\n +(\S+) +\S+ +\S+ +\S+ +(\S+)", text, re.MULTILINE)
+    summary = re.search(r"^ +WNS\(ns\).*?\n[- ]+\n([-.\d ]+)$", text, re.MULTILINE)
     path = re.compile(
-        r"^Slack \(\w+\) : +(-?[\d.]+)ns.*?Source: +(\S+).*?Destination: +(\S+).*?Path Type: +Setup.*?Requirement: +([\d.]+)ns"
+        r"^Slack \(\w+\) : +(-?[\d.]+)ns.*?Source: +(\S+).*?Destination: +(\S+).*?Path Type: +(?:Setup|Recovery).*?Requirement: +([\d.]+)ns"
         r".*?Data Path Delay: +[\d.]+ns +\(logic ([\d.]+)ns.*?route ([\d.]+)ns",
         re.MULTILINE | re.DOTALL,
     )
     paths = [found for block in re.split(r"^(?=Slack )", text, flags=re.MULTILINE) if (found := path.match(block))]
     if not summary or not paths:
         raise ToolError("Vivado's report of timing holds no summary or no paths; is this release another format?")
-    if float(summary[2]) < 0:
-        raise LimitError(f"a hold time is missed by {-float(summary[2]):g} ns; see {TOP}_timing.rpt of the project")
+    numbers = [float(number) for number in summary[1].split()]
+    # Slack, sum, endpoints that fail, endpoints: of setup, then hold, then pulse width.
+    for what, missed in (("a hold time", numbers[4:5]), ("a pulse width", numbers[8:9])):
+        if missed and missed[0] < 0:
+            raise LimitError(f"{what} is missed by {-missed[0]:g} ns; see {TOP}_timing.rpt of the project")
     slack, source, sink, requirement, logic, route = min(paths, key=lambda found: float(found[1]) / float(found[4])).groups()
+    if numbers[0] < min(0, float(slack)):
+        raise LimitError(f"a path that is not listed misses by {-numbers[0]:g} ns; see {TOP}_timing.rpt of the project")
     met = asked_mhz * float(requirement) / (float(requirement) - float(slack))
     return Timing(asked_mhz, met, [_own_name(source), _own_name(sink)], float(logic), float(route))
 

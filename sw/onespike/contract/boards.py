@@ -97,8 +97,12 @@ def board(name):
     for entry in BOARDS.values():
         if name in (entry.name, *entry.aliases):
             return entry
-    names = (name for entry in BOARDS.values() for name in (entry.name, *entry.aliases))
-    raise LimitError(f"no board {name!r}; choose one of {', '.join(sorted(names))}")
+    raise LimitError(f"no board {name!r}; choose one of {', '.join(names())}")
+
+
+def names():
+    """Names and aliases of all boards, sorted."""
+    return sorted(name for entry in BOARDS.values() for name in (entry.name, *entry.aliases))
 
 
 SYSTEMS = {
