@@ -87,3 +87,18 @@ def test_pll_of_ecp5_is_that_of_ecppll(mhz, tmp_path):
     divisor, feedback = (int(re.search(rf"{name} divisor: (\d+)", run.stdout)[1]) for name in ("Refclk", "Feedback"))
     found = pll_settings("ecp5", 25_000_000, mhz * 1_000_000)
     assert (found.divide_in, found.multiply // found.divide_out) == (divisor, feedback)
+
+
+def test_every_pin_of_a_board_is_constrained():
+    """Vivado's files of the Arty: each port has a place and a standard, and is timed, cut, or a clock."""
+    design = prepare(board("arty").with_core("tiny"), built_firmware(), "vivado")
+    module = re.search(rf"^module {TOP}\(.*?^endmodule$", design.files["top.v"], re.MULTILINE | re.DOTALL)[0]
+    ports = set(re.findall(r"^ +(?:input|output) (?:\[.*\] )?(\S+__io);", module, re.MULTILINE))
+    for attribute in ("LOC", "IOSTANDARD"):
+        found = re.findall(rf'^set_property {attribute} \S+ \[get_ports "([^"\\]+)', design.files["top.xdc"], re.MULTILINE)
+        assert set(found) == ports
+    timed = set(re.findall(r"\w+__io", re.sub(r"get_clocks.*?\]", "", design.files["board.xdc"])))
+    clocks = set(re.findall(r"^create_clock -name (\w+)", design.files["top.xdc"], re.MULTILINE))
+    assert timed | clocks == ports and timed & clocks == {"eth_clk25_0__io"}  # an output that is a clock
+    assert {"clk100_0__io", "eth_mii_0__rx_clk__io", "eth_mii_0__tx_clk__io"} < clocks
+    assert all(name in design.files["top.tcl"] for name in design.files if name.endswith((".v", ".xdc")) and "debug" not in name)
