@@ -63,11 +63,12 @@ def core_signature(config):
     }
 
 
-def port_names(component):
-    """Name of the Verilog port of every member of a component -> its value; streams become I__PAYLOAD etc."""
-    ports = {"__".join(map(str, path)): Value.cast(value) for path, _, value in component.signature.flatten(component)}
+def verilog_ports(component):
+    """Name of the Verilog port of every member of a component -> (flow, value); streams become I__PAYLOAD etc."""
+    members = component.signature.flatten(component)
+    ports = {"__".join(map(str, path)): (member.flow, Value.cast(value)) for path, member, value in members}
     # A stream that is always ready has a constant there, which is no port.
-    return {name: value for name, value in ports.items() if isinstance(value, Signal)}
+    return {name: port for name, port in ports.items() if isinstance(port[1], Signal)}
 
 
 class CoreModule(wiring.Component):
@@ -77,8 +78,7 @@ class CoreModule(wiring.Component):
         super().__init__(core_signature(config))
 
     def elaborate(self, platform):
-        flows = {"__".join(map(str, path)): member.flow for path, member, _ in self.signature.flatten(self)}
-        ports = {f"{'i' if flows[name] is In else 'o'}_{name}": value for name, value in port_names(self).items()}
+        ports = {f"{'i' if flow is In else 'o'}_{name}": value for name, (flow, value) in verilog_ports(self).items()}
         return Instance("core", i_clk=ClockSignal(), i_rst=ResetSignal(), **ports)
 
 

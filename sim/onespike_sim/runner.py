@@ -20,7 +20,7 @@ from amaranth.back import verilog
 from cocotb_tools.runner import VerilatorControlFile, get_runner
 
 from onespike.errors import OnespikeError, OutputError
-from onespike_hw.core import port_names
+from onespike_hw.core import verilog_ports
 from onespike_hw.vendor import Target
 
 ROOT = Path("build/sim").absolute()
@@ -41,7 +41,7 @@ def to_verilog(component, name, family=None):
 
     ``family`` names the vendor whose primitives may be used (``onespike_hw.vendor``).
     """
-    ports = {name: (value, None) for name, value in port_names(component).items()}
+    ports = {name: (value, None) for name, (_, value) in verilog_ports(component).items()}
     text = verilog.convert(
         component, name=name, platform=Target(family), ports=ports, emit_src=False, strip_internal_attrs=True
     )

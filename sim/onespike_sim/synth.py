@@ -91,6 +91,9 @@ class Counts:
     def __add__(self, other):
         return Counts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Counts)))
 
+    def __sub__(self, other):
+        return Counts(*(getattr(self, f.name) - getattr(other, f.name) for f in fields(Counts)))
+
     def exceeded(self, part):
         """(resource, needed, available) of each that ``PARTS[part]`` does not have."""
         limits = PARTS[part]
@@ -141,12 +144,22 @@ def yosys_version():
 
 def cell_model(name):
     """Verilog text of Yosys' own simulation model of the 7 series cell ``name``."""
-    yosys_version()
-    models = importlib.metadata.distribution("pyosys").locate_file("pyosys/share/xilinx/cells_sim.v")
-    found = re.search(rf"^module {name} ?\(.*?^endmodule\n", Path(str(models)).read_text(), re.MULTILINE | re.DOTALL)
-    if not found:
+    models = verilog_modules(yosys_share("xilinx/cells_sim.v"))
+    if name not in models:
         raise ToolError(f"Yosys {yosys_version()} has no model of the cell {name!r}")
-    return found[0]
+    return models[name]
+
+
+def yosys_share(name):
+    """Path of a file that comes with Yosys; raises ``ToolError`` if that is not installed."""
+    yosys_version()
+    return Path(str(importlib.metadata.distribution("pyosys").locate_file(f"pyosys/share/{name}")))
+
+
+def verilog_modules(path):
+    """Name -> Verilog text of the modules of a file."""
+    modules = re.finditer(r"^module (\w+).*?^endmodule\n", path.read_text(), re.MULTILINE | re.DOTALL)
+    return {found[1]: found[0] for found in modules}
 
 
 def run_yosys(verilog_text, top, family, *, flatten, inside=(), timeout=3600):

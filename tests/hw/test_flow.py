@@ -220,8 +220,9 @@ def test_ulx3s_for_real(bench, monkeypatch):
     monkeypatch.setattr(trellis, "_tool", careless)
     routed = next(bench.rglob(f"{TOP}.config")).parent
     with pytest.raises(ToolError, match=r"ecpunpack failed|does not survive being taken apart"):
-        trellis.pack(routed, bench / "elsewhere")
-    assert not (bench / "elsewhere" / "top.bit").exists()
+        trellis.pack(routed)
+    assert call("bitstream", "--board", "ulx3s") == 2
+    assert not (bench / "build/ulx3s/top.bit").exists()
 
 
 def test_report_without_place_and_route(bench, capsys):

@@ -14,17 +14,16 @@ from onespike.quantised import QuantisedModel
 
 from ..soc import FIRMWARE, read_firmware
 from . import loader, report
-from .design import TOP, pins, prepare
+from .design import FAMILIES, TOP, pins, prepare
+from .netlist import resources
 
 ROOT = Path("build")
 BITSTREAM = f"{TOP}.bit"
 """Of a board that meets its clock, in its folder."""
-TOOLCHAINS = ("vivado", "openxc7", "trellis")
-"""Modules of this package."""
 
 
 def toolchain(name):
-    """Module of a tool chain."""
+    """Module of a tool chain: it is in this package, and has the chain's name."""
     return importlib.import_module(f".{name}", __package__)
 
 
@@ -76,9 +75,8 @@ def run_boards(args):
 def run_report(args):
     """What a board's system takes, by synthesis alone."""
     entry = chosen(args)
-    name = next(name for name in entry.toolchains if hasattr(toolchain(name), "resources"))
     print(f"synthesis of {entry.name} with core {entry.system.core} (minutes, where it was not done before) ...", flush=True)
-    result = toolchain(name).resources(prepare(entry, read_firmware(args.firmware), name))
+    result = resources(prepare(entry, read_firmware(args.firmware), entry.toolchains[-1]))
     report.write(result, _folder(entry))
     report.check(result)
 
@@ -121,10 +119,12 @@ def run_bitstream(args):
     try:
         report.check(result)
     except LimitError:
-        missed = result.bitstream.rename(_folder(entry) / "missed.bit")
+        missed = _folder(entry) / "missed.bit"
+        write_bytes(missed, result.bitstream.read_bytes())
         print(f"wrote {missed}, which 'make program' does not load")
         raise
-    print(f"wrote {result.bitstream}")
+    write_bytes(_folder(entry) / BITSTREAM, result.bitstream.read_bytes())
+    print(f"wrote {_folder(entry) / BITSTREAM}")
 
 
 def run_program(args):
@@ -164,7 +164,7 @@ def add_parsers(commands):
         parser = commands.add_parser(name, help=run.__doc__.splitlines()[0].rstrip(".").lower())
         takes_board(parser)
         if name in ("bitstream", "bitstream-project"):
-            parser.add_argument("--toolchain", help=f"one of {', '.join(TOOLCHAINS)} (default: the first that is here)")
+            parser.add_argument("--toolchain", help=f"one of {', '.join(FAMILIES)} (default: the first that is here)")
         if name == "program":
             parser.add_argument("--flash", action="store_true", help="write bitstream and program to the flash")
             parser.add_argument("--model", default="arty-cifar10", help="network for the flash: a name or an .npz file")

@@ -70,12 +70,16 @@ def prepare(board, firmware, toolchain):
     return Design(board, toolchain, files[f"{TOP}.v"] + "".join(parts.values()), core, files)
 
 
+def _platform_class(board):
+    """The board's platform of amaranth-boards."""
+    module, name = board.platform.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
 def _platform(board, toolchain, top):
     """An instance of the board's platform that adds our constraints to its own."""
-    module, name = board.platform.split(":")
-    base = getattr(importlib.import_module(module), name)
 
-    class WithConstraints(base):
+    class WithConstraints(_platform_class(board)):
         def toolchain_prepare(self, *args, **kwargs):
             # Only now the design is elaborated, so that its ports have names.
             if toolchain != "trellis":
@@ -121,8 +125,7 @@ def constraints(board, ports, toolchain):
 
 def pins(board):
     """What the links, LEDs and buttons of a board are connected to: name -> text."""
-    module, name = board.platform.split(":")
-    platform = getattr(importlib.import_module(module), name)()
+    platform = _platform_class(board)()
 
     def places(resource, *parts, number=0):
         ios = platform.lookup(resource, number).ios

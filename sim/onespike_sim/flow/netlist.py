@@ -10,9 +10,11 @@ import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+from ..netlist import own_modules
 from ..runner import locked, write_if_changed
-from ..synth import module_sizes, run_yosys
+from ..synth import module_sizes, run_yosys, yosys_version
 from .design import FAMILIES, TOP
+from .report import Build
 
 
 def synthesise(design):
@@ -31,10 +33,16 @@ def synthesise(design):
     whole = system.with_name(f"whole-{name}.json")
     with locked(system.parent):
         if not whole.exists():
-            joined, own = json.loads(system.read_text()), json.loads(core.read_text())["modules"]
-            joined["modules"] |= {name: module for name, module in own.items() if _inside(module)}
+            joined, own = json.loads(system.read_text()), own_modules(json.loads(core.read_text()))
+            joined["modules"] |= own
             write_if_changed(whole, json.dumps(joined))
     return whole
+
+
+def resources(design):
+    """The ``Build`` of a ``Design`` without place and route."""
+    modules = counts(synthesise(design), FAMILIES[design.toolchain])
+    return Build(design.board, design.toolchain, modules, {"Yosys": yosys_version()})
 
 
 def _black_box(text):
@@ -46,7 +54,7 @@ def _black_box(text):
 
 def counts(netlist, family):
     """Path of an instance (``TOP`` for all, then "soc.core.array" ...) -> ``Counts`` with what is below it."""
-    modules = {name: module for name, module in json.loads(netlist.read_text())["modules"].items() if _inside(module)}
+    modules = own_modules(json.loads(netlist.read_text()))
     kinds = {name: Counter(cell["type"] for cell in module["cells"].values()) for name, module in modules.items()}
     sizes, found = module_sizes(kinds, family), {}
 
@@ -59,8 +67,3 @@ def counts(netlist, family):
 
     walk(TOP, [])
     return found
-
-
-def _inside(module):
-    """Whether a module of a netlist is the design's, none of the family's cells."""
-    return not module["attributes"].keys() & {"blackbox", "whitebox"}

@@ -5,15 +5,16 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 from onespike.errors import ToolError
 
 from ..netlist import each_cell, open_flow_hazards, untie_dsp_constants
 from ..runner import locked, write_if_changed
-from ..synth import run_script, yosys_version
+from ..synth import run_script
 from .design import TOP
-from .netlist import counts, synthesise
-from .report import Build, Timing, own_names
+from .netlist import resources, synthesise
+from .report import Timing, own_names
 
 TOOLS = ("nextpnr-xilinx", "fasm2frames", "xc7frames2bit")
 SHARED = "/snap/openxc7/current/opt/nextpnr-xilinx"
@@ -60,12 +61,6 @@ def missing():
     if absent:
         return f"{', '.join(absent)} of openXC7 are not on the PATH (the project openXC7 has packages)"
     return None
-
-
-def resources(design):
-    """The ``Build`` without place and route."""
-    modules = counts(synthesise(design), "xc7")
-    return Build(design.board, design.toolchain, modules, {"Yosys": yosys_version()})
 
 
 def project(design, folder):
@@ -115,7 +110,7 @@ def routable(netlist):
 
 
 def build(design, folder):
-    """Run the project in ``folder/project-openxc7``; the ``Build`` with ``folder/top.bit``.
+    """Run the project in ``folder/project-openxc7``; the ``Build`` with its bitstream.
 
     Raises ``ToolError`` where a tool fails or tells no clock.
     """
@@ -129,13 +124,9 @@ def build(design, folder):
         why = ([line for line in run.stderr.splitlines() if line.strip()] or [f"status {run.returncode}"])[-1]
         raise ToolError(f"the open tools failed ({why}); see {where / 'nextpnr.log'}")
     timing = read_timing((where / "nextpnr.log").read_text(), design.board.system.clock_hz / 1e6)
-    temporary = folder / f"{TOP}.bit.new"
-    shutil.copyfile(bitstream, temporary)
-    build = resources(design)
-    tools = build.tools | {"nextpnr-xilinx": _version()}
-    return Build(
-        design.board, design.toolchain, build.modules, tools, timing, temporary.replace(folder / f"{TOP}.bit")
-    )
+    counted = resources(design)
+    tools = counted.tools | {"nextpnr-xilinx": _version()}
+    return replace(counted, tools=tools, timing=timing, bitstream=bitstream)
 
 
 def _version():

@@ -4,7 +4,8 @@ import hashlib
 import json
 import math
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass
+from itertools import groupby
 
 from onespike.cli import model_path
 from onespike.compiler import compile
@@ -52,7 +53,7 @@ class Timing:
 @dataclass(frozen=True)
 class Build:
     """``modules`` path of an instance (``TOP`` for all) -> ``Counts`` with its children; ``timing`` None without place and
-    route; ``tools`` name -> version; ``bitstream`` its path, or None."""
+    route; ``tools`` name -> version; ``bitstream`` path of what the tools made, or None."""
 
     board: object
     toolchain: str
@@ -60,7 +61,6 @@ class Build:
     tools: dict
     timing: Timing | None = None
     bitstream: object = None
-    notes: list = field(default_factory=list)
 
 
 def rows(modules):
@@ -70,15 +70,11 @@ def rows(modules):
         parts = {path: modules[path] for path in paths if path in modules}
         inside = [counts for path, counts in given.items() if any(path.startswith(f"{outer}.") for outer in parts)]
         if parts:
-            found[row] = _less(sum(parts.values(), Counts()), sum(inside, Counts()))
+            found[row] = sum(parts.values(), Counts()) - sum(inside, Counts())
         given |= parts
     whole = modules[TOP]
-    found[REST] = _less(whole, sum(found.values(), Counts()))
+    found[REST] = whole - sum(found.values(), Counts())
     return found | {"all": whole}
-
-
-def _less(whole, part):
-    return Counts(*(getattr(whole, f.name) - getattr(part, f.name) for f in fields(Counts)))
 
 
 def predictions(board, mhz):
@@ -111,7 +107,6 @@ def summary(build):
         "timing": asdict(build.timing) if build.timing else None,
         "predicted_frames_per_second": {"clock_mhz": clock, "network": MODEL, **predictions(build.board, clock)},
         "bitstream_sha256": _checksum(build.bitstream),
-        "notes": build.notes,
     }
 
 
@@ -148,7 +143,6 @@ def table(data):
         lines.append(f"predicted for {frames['network']} at {at}: {frames['core']:.0f} core frames/s; end to end {links}")
     else:
         lines.append(f"{frames['network']} does not fit this core, so no frames/s are predicted")
-    lines += data["notes"]
     lines.append("tools: " + ", ".join(f"{name} {version}" for name, version in data["tools"].items()))
     if data["bitstream_sha256"]:
         lines.append(f"bitstream: SHA-256 {data['bitstream_sha256']}")
@@ -172,17 +166,16 @@ def own_names(cells):
     What is left of a name that synthesis made up is the module it is in.
     """
     names = [_CELL.sub("", re.sub(r"\$\d+", "", name)).rstrip("\\").rstrip(".") for name in cells]
-    return [name for name, before in zip(names, [None, *names], strict=False) if name != before]
+    return [name for name, _ in groupby(names)]
 
 
 def write(build, folder):
-    """Write ``report.json`` and ``report.txt`` in ``folder``, print the table; returns the summary."""
+    """Write ``report.json`` and ``report.txt`` in ``folder``, print the table."""
     data = summary(build)
     text = table(data)
     write_if_changed(folder / "report.json", json.dumps(data, indent=1, sort_keys=True) + "\n")
     write_if_changed(folder / "report.txt", text)
     print(f"\n{text}\nwrote {folder / 'report.txt'} and report.json")
-    return data
 
 
 def check(build):

