@@ -23,25 +23,20 @@ def write_report(name, content):
     Raises ``OutputError`` where that cannot be written.
     """
     path = REPORTS / f"{name}.json"
-    temporary = path.with_suffix(".tmp")
-    try:
-        REPORTS.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path} ({error.strerror}); work in a folder that can be written") from None
+    content = json.dumps(content, indent=1, sort_keys=True) + "\n"
+    write_bytes(path, content.encode(), "work in a folder that can be written")
     return path
 
 
-def write_bytes(path, content):
-    """Write ``content`` under a temporary name, then rename it. Raises ``OutputError`` where that cannot be done."""
+def write_bytes(path, content, advice="name a file in a folder that can be written"):
+    """Write ``content`` under a temporary name, then rename it. Raises ``OutputError`` with ``advice`` where that fails."""
     temporary = path.with_name(f"{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(content)
         temporary.replace(path)
     except OSError as error:
-        raise OutputError(f"cannot write {path} ({error.strerror}); name a file in a folder that can be written") from None
+        raise OutputError(f"cannot write {path} ({error.strerror}); {advice}") from None
 
 
 def model_path(name):
