@@ -1,5 +1,6 @@
 """The gateware of boards: the PLL's settings, and a whole board at its pins."""
 
+import gc
 import re
 import subprocess
 import sys
@@ -102,3 +103,24 @@ def test_every_pin_of_a_board_is_constrained():
     assert timed | clocks == ports and timed & clocks == {"eth_clk25_0__io"}  # an output that is a clock
     assert {"clk100_0__io", "eth_mii_0__rx_clk__io", "eth_mii_0__tx_clk__io"} < clocks
     assert all(name in design.files["top.tcl"] for name in design.files if name.endswith((".v", ".xdc")) and "debug" not in name)
+
+
+def test_another_clock_comes_from_a_pll():
+    """The Arty at 75 MHz, by the primitive of its family."""
+    entry = board("arty").with_core("tiny")
+    design = prepare(replace(entry, system=replace(entry.system, clock_hz=75_000_000)), built_firmware(), "openxc7")
+    cell = re.search(r"^ +PLLE2_ADV #\((.*?)\) ", design.system, re.MULTILINE | re.DOTALL)[1]
+    values = {name: int(value) for name, value in re.findall(r"\.(\w+)\(32'd(\d+)\)", cell)}
+    assert 100 * values["CLKFBOUT_MULT"] == 75 * values["DIVCLK_DIVIDE"] * values["CLKOUT0_DIVIDE"]
+
+
+def test_clocks_that_cannot_be_are_told_alone(recwarn):
+    """In one sentence: nothing that was begun complains of being left."""
+    with pytest.raises(LimitError, match="30000000 Hz are no even multiple of the PHY's 25000000 Hz"):
+        replace(board("arty"), oscillator_hz=30_000_000)
+    entry = board("ulx3s").with_core("tiny")
+    entry = replace(entry, system=replace(entry.system, clock_hz=48_000_000))
+    with pytest.raises(LimitError, match="no PLL of family 'ecp5' makes 48000000 Hz of 25000000 Hz"):
+        prepare(entry, b"1234", "trellis")
+    gc.collect()
+    assert not recwarn.list

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import subprocess
 
 import pytest
 from amaranth.hdl import Module
@@ -18,6 +19,7 @@ from onespike_sim.bench_link import carried
 from onespike_sim.flow import commands, loader, openxc7, report, trellis, vivado
 from onespike_sim.flow.design import FAMILIES, TOP, Design, constraints
 from onespike_sim.runner import to_verilog
+from onespike_sim.soc import ROOT
 from onespike_sim.synth import Counts
 
 from ..support import fake_tools
@@ -303,3 +305,9 @@ def test_program(bench, monkeypatch, capsys):
         fake_tools.install(bench / "bin", {"openFPGALoader": f"import sys; {text}"})
         assert main(words) == 2
         assert re.search(why, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(("given", "flash"), [((), False), (("FLASH=0",), False), (("FLASH=1",), True)])
+def test_make_program_flashes_only_when_it_is_told(given, flash):
+    told = subprocess.run(["make", "-n", "program", *given], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert ("--flash" in told) == flash

@@ -125,3 +125,10 @@ def test_a_missing_tool_is_told(monkeypatch, capsys):
         solve.versions()
     assert main(["cobs"]) == 2
     assert "is not installed" in capsys.readouterr().err
+
+
+def test_an_unknown_proof_is_told(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["nope"])
+    assert stopped.value.code == 2
+    assert "no proof 'nope'; choose of uart, cobs" in capsys.readouterr().err

@@ -16,7 +16,6 @@ from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.wiring import Out
 
 from onespike.contract.boards import PHY_HZ
-from onespike.errors import LimitError
 
 from ..core import CoreModule
 from ..soc.ethernet import MII
@@ -124,9 +123,7 @@ class BoardTop(Elaboratable):
             else:
                 m.d.comb += signal.eq(self._input(m, port, name))
         self._output(m, pins.rst, ~soc.mii_rst_n)
-        half, rest = divmod(board.oscillator_hz, 2 * PHY_HZ)
-        if rest or not half:
-            raise LimitError(f"board {board.name!r}: {board.oscillator_hz} Hz are no even multiple of the PHY's {PHY_HZ} Hz")
+        half = board.oscillator_hz // (2 * PHY_HZ)
         count, clock = Signal(range(half)), Signal()
         m.d.crystal += count.eq(count + 1)
         with m.If(count == half - 1):

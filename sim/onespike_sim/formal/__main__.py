@@ -63,10 +63,17 @@ def run(args):
         raise MismatchError(f"{first['name']}: {first['mode']} failed {first['why']}; see {where}")
 
 
+def _named(name):
+    """The argument of a proof."""
+    if name not in PROOFS:
+        raise argparse.ArgumentTypeError(f"no proof {name!r}; choose of {', '.join(PROOFS)}")
+    return name
+
+
 def main(argv=None):
     """Run the command; returns the exit status."""
     parser = argparse.ArgumentParser(prog="onespike_sim.formal", description="Properties of the gateware, proven.")
-    parser.add_argument("names", nargs="*", choices=[[], *PROOFS], metavar="NAME", help=f"of {', '.join(PROOFS)}")
+    parser.add_argument("names", nargs="*", type=_named, metavar="NAME", help=f"of {', '.join(PROOFS)}")
     args = parser.parse_args(argv)
     return guarded(lambda: run(args))
 

@@ -46,6 +46,12 @@ class Board:
     flash_clock: str = "pin"
     high: tuple = ()
 
+    def __post_init__(self):
+        if self.mii and self.oscillator_hz % (2 * PHY_HZ):
+            raise LimitError(
+                f"board {self.name!r}: {self.oscillator_hz} Hz are no even multiple of the PHY's {PHY_HZ} Hz; leave mii out"
+            )
+
     def with_core(self, core):
         """The same board with another core configuration; raises ``LimitError`` for a name that none has."""
         return replace(self, system=replace(self.system, core=preset(core).name))
