@@ -86,7 +86,7 @@ formal: setup ## prove the units' properties: streams, framer, queues, banks, ad
 virtual-demo: firmware ## the virtual board classifies 20 test images over its UART, every score checked (COUNT=20)
 	$(BIN)/onespike infer --board 'virtual://?link=uart' --count $(COUNT) --check --report build/virtual-demo.html
 
-bench-link: firmware ## images/s over UDP and UART in simulation, against what the link could carry
+bench-link: firmware ## images/s over UDP and UART in simulation, against what the link could carry; boot from flash
 	$(BIN)/python -m onespike_sim bench-link
 
 faults: firmware ## long runs of the fault tests: 10,000 images over bad links, 450 kB of garbage over each

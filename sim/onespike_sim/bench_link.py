@@ -1,8 +1,9 @@
-"""``make bench-link``: what the links carry, counted in clock cycles of the virtual board.
+"""``make bench-link``: what the links carry, and how long a boot from flash takes, in clock cycles of the virtual board.
 
 The board's time stands still while the host thinks, so the figures are the board's and the protocol's, not this machine's.
 """
 
+import tempfile
 from dataclasses import asdict, dataclass
 from itertools import count
 
@@ -10,15 +11,18 @@ from amaranth.hdl import Shape
 
 from onespike.cli import model_path, positive, write_report
 from onespike.compiler import compile
-from onespike.contract import frames
+from onespike.contract import boot, frames
 from onespike.contract.boards import system
+from onespike.contract.regs import Status
 from onespike.images import patch, procedural
 from onespike.quantised import QuantisedModel
 from onespike.runtime.framing import ENCODED_BYTES
 from onespike.runtime.pixels import to_bytes
 from onespike.runtime.serial import BITS
 from onespike.runtime.session import Session
+from onespike_hw.link.boot import BIT_CYCLES
 
+from .runner import SimulationError
 from .virtual.run import VirtualBoard
 from .virtual.stepped import STEP, SteppedTransport
 
@@ -32,6 +36,8 @@ ZEROS = 2
 """Zero bytes around a frame on the UART."""
 WARM_UP = 8
 """Images before the measured ones."""
+ASK = 20_000
+"""Cycles between questions whether the board is ready: each holds it up a little."""
 WAIT = 5e-3
 """Seconds of the board's time in which it answers."""
 
@@ -87,8 +93,34 @@ def measure(config, link, program, pixels):
     return Rate(link, cycles, rate, limit, rate / limit, load)
 
 
+def boot_cycles(config, program):
+    """Cycles from reset until ``program`` (``Program``) has come from the flash of system ``config`` and is ready.
+
+    Uncertain by ``ASK``. Raises ``SimulationError`` if it is not ready in twice the time that its bits take.
+    """
+    record = boot.encode(program.encode())
+    bits = BIT_CYCLES * 8 * len(record)
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(record)
+        file.flush()
+        with VirtualBoard(config, "udp", step=True, flash=file.name) as virtual:
+            # A host that opens before the record does would keep the session.
+            virtual.step(bits)
+            transport = SteppedTransport(virtual, config.clock_hz, WAIT, count(1))
+            while virtual.cycle < 2 * bits + config.lease_cycles:
+                transport.send(frames.encode(frames.Open, version=frames.PROTOCOL, nonce=1))
+                frame = transport.receive(ASK / config.clock_hz)
+                if frame is not None and frames.decode(frame)[0] is frames.Kind.OPENED:
+                    ready = frames.decode(frame)[1]["status"] == Status.READY.value
+                    transport.close()
+                    if ready:
+                        return virtual.cycle
+                    raise SimulationError("the board has no program after its boot; see 'onespike board selftest'")
+    raise SimulationError(f"the board did not take its boot record in {2 * bits} cycles")
+
+
 def run(args):
-    """Measure both links and print a table."""
+    """Measure both links and the boot from flash, and print a table."""
     config, model = system(args.system), QuantisedModel.load(model_path(args.model))
     compiled = compile(model, config.hardware)
     images = patch(procedural(WARM_UP + args.images, model.spec.image), model.spec.patch)
@@ -109,7 +141,10 @@ def run(args):
             f"{100 * rate.ratio:>8.1f}%{rate.load_bytes_per_second:>18.0f}",
             flush=True,
         )
+    booted = boot_cycles(config, compiled.program)
+    print(f"\nboot from flash: {booted} cycles from reset, {1e3 * booted / config.clock_hz:.0f} ms")
     result = {
+        "boot_cycles": booted,
         "system": config.name,
         "images": args.images,
         "image_bytes": len(pixels[0]),
@@ -117,7 +152,7 @@ def run(args):
         "core_images_per_second": core,
         "links": [asdict(rate) for rate in rates],
     }
-    print(f"\nwrote {write_report('link', result)}")
+    print(f"wrote {write_report('link', result)}")
 
 
 def add_parser(commands):

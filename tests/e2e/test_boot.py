@@ -15,6 +15,8 @@ from onespike.contract.regs import Status
 from onespike.random_networks import draw
 from onespike.runtime import Board
 from onespike.runtime.session import Session
+from onespike_hw.link.boot import BIT_CYCLES
+from onespike_sim.bench_link import boot_cycles
 from onespike_sim.runner import SimulationError
 from onespike_sim.virtual.run import VirtualBoard
 from onespike_sim.virtual.stepped import SteppedTransport
@@ -98,6 +100,13 @@ def test_a_host_meanwhile(tmp_path):
                 errors.add(fields["error"])
         assert kind is Kind.OPENED and fields["status"] == Status.READY.value and errors == {Error.BUSY}
         transport.close()
+
+
+def test_how_long_it_takes():
+    """What the bench counts: no less than the bits take, no more than a board is given here."""
+    program = tiny_case(SMALL, 1).program
+    bits = 8 * BIT_CYCLES * len(boot.encode(program.encode()))
+    assert bits < boot_cycles(TINY, program) < BOOTED[SMALL]
 
 
 class SteppedPort:

@@ -12,6 +12,8 @@ FLASH = {"flash_cs_n": Out(1, init=1), "flash_clk": Out(1), "flash_copi": Out(1)
 """Pins of a serial flash, seen from the gateware; ``flash_cipo`` is asynchronous."""
 READ = 0x03
 """The flash's command: read from the 24-bit address that follows, for as long as the clock goes on."""
+BIT_CYCLES = 4
+"""Clock cycles of a bit on a board."""
 WAKE_BITS = 8
 """Clock pulses before the flash is selected: where its clock pin belongs to the configuration, the first ones after that
 do not reach the pin (UG470, STARTUPE2: three)."""
@@ -47,7 +49,7 @@ class FlashBoot(wiring.Component):
     Throughput: a byte in ``8 * divisor + 1`` cycles, and those for which it waits.
     """
 
-    def __init__(self, address, divisor=4):
+    def __init__(self, address, divisor=BIT_CYCLES):
         self.address, self.divisor = address, divisor
         super().__init__(
             {
