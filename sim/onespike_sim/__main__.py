@@ -10,7 +10,6 @@ from onespike.contract.config import WINDOWS, preset
 from onespike.data.sample import sample
 from onespike.errors import MismatchError
 from onespike.golden import decide, effective_sop, silent_beats
-from onespike.images import patch
 from onespike.quantised import QuantisedModel
 
 from . import bench_link, equivalence
@@ -42,7 +41,7 @@ def run(args):
         f"{len(images)} images ({what}) on {config.name}, {report.peak_sop} SOP/cycle; building the simulation ...",
         flush=True,
     )
-    pixels = patch(images, model.spec.patch)
+    pixels = model.spec.arrange(images)
     verdict = compare(program, pixels, stall=args.stall, seed=args.seed, name="run")
     simulated = verdict.run
     predictions = decide(simulated.scores)

@@ -9,7 +9,6 @@ from onespike.compiler.schedule import block_load, predict
 from onespike.contract.config import ARRAYS, TAPS, WINDOWS, preset
 from onespike.errors import ToolError
 from onespike.golden import effective_sop, silent_beats
-from onespike.images import patch
 from onespike_hw.core import Core
 
 from .explore import BOARD, PART, sized, synthesised, workers
@@ -39,7 +38,7 @@ def measure(model, images, config, route):
     """Dictionary of one core: cycles from simulation, cells from synthesis, clock from place and route."""
     compiled = compile(model, config)
     report = compiled.report
-    pixels = patch(images, model.spec.patch)
+    pixels = model.spec.arrange(images)
     verdict = compare(compiled.program, pixels, name="bench")
     run = verdict.run
     frames = config.clock_mhz * 1e6 / run.cycles

@@ -14,7 +14,7 @@ from onespike.compiler import compile
 from onespike.contract import boot, frames
 from onespike.contract.boards import system
 from onespike.contract.regs import Status
-from onespike.images import patch, procedural
+from onespike.images import procedural
 from onespike.quantised import QuantisedModel
 from onespike.runtime.framing import ENCODED_BYTES
 from onespike.runtime.pixels import to_bytes
@@ -123,7 +123,7 @@ def run(args):
     """Measure both links and the boot from flash, and print a table."""
     config, model = system(args.system), QuantisedModel.load(model_path(args.model))
     compiled = compile(model, config.hardware)
-    images = patch(procedural(WARM_UP + args.images, model.spec.image), model.spec.patch)
+    images = model.spec.arrange(procedural(WARM_UP + args.images, model.spec.image))
     pixels = [to_bytes(image) for image in images]
     core = config.clock_hz / compiled.report.cycles
     baud = config.clock_hz // config.divisor

@@ -12,7 +12,6 @@ from onespike.cli import model_path, positive, write_report
 from onespike.compiler import compile
 from onespike.data.sample import sample
 from onespike.errors import LimitError, MismatchError
-from onespike.images import patch
 from onespike.quantised import QuantisedModel
 from onespike.random_networks import draw
 from onespike_hw.core import Core
@@ -65,7 +64,7 @@ def verify_netlist(config, family, model, images, *, stall=0, seed=1, name="netl
     of the ``images``; ``cycles`` and ``rtl_cycles`` of the two simulations; ``same_cycles``, whether every layer
     began, and every image's last score came, in the same cycle. Raises ``SimulationError`` where one does not finish.
     """
-    program, pixels = compile(model, config).program, patch(images, model.spec.patch)
+    program, pixels = compile(model, config).program, model.spec.arrange(images)
     options = {"stall": stall, "seed": seed, "name": name}
     verdict = compare(program, pixels, source=core_netlist(config, family).source, **options)
     run, rtl = verdict.run, compare(program, pixels, **options).run

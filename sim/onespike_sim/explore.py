@@ -13,7 +13,6 @@ from onespike.compiler import compile
 from onespike.compiler.fit import fit
 from onespike.contract.config import ARRAYS, preset
 from onespike.errors import LimitError
-from onespike.images import patch
 from onespike.quantised import QuantisedModel
 from onespike_hw.core import Core
 
@@ -111,7 +110,7 @@ def pareto(points):
 def measure(model, images, config):
     """What is predicted, measured: (cycles per image, mismatching bits, ``Resources``)."""
     model = requantised(model, config.weight_bits)
-    verdict = compare(compile(model, config).program, patch(images, model.spec.patch), name="explore")
+    verdict = compare(compile(model, config).program, model.spec.arrange(images), name="explore")
     return verdict.run.cycles, int(verdict.mismatched.sum()), synthesised(config)
 
 

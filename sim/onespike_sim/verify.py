@@ -7,7 +7,6 @@ import numpy as np
 from onespike.compiler import compile
 from onespike.contract.config import SCORE_BITS
 from onespike.golden import Trace, run_traced, spike_words
-from onespike.images import patch
 from onespike.random_networks import draw
 
 from .core_run import CoreRun, run_core
@@ -61,7 +60,7 @@ def fuzz(config, seeds, *, stall=25, report=None):
     failed = []
     for seed in seeds:
         model, images = draw(seed, config)
-        pixels, options = patch(images, model.spec.patch), {"stall": stall if seed % 2 else 0, "seed": seed + 1}
+        pixels, options = model.spec.arrange(images), {"stall": stall if seed % 2 else 0, "seed": seed + 1}
         try:
             verdict = compare(compile(model, config).program, pixels, name=f"fuzz{seed % 8}", **options)
         except SimulationError as error:

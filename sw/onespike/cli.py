@@ -101,7 +101,6 @@ def _golden(args):
     from .contract.config import preset
     from .data import load
     from .golden import run
-    from .images import patch
     from .model.integer import IntegerNetwork
     from .quantised import QuantisedModel
 
@@ -109,7 +108,7 @@ def _golden(args):
     program = compile(model, preset(args.config)).program
     data = load(args.dataset, args.data)
     data.require(model.spec.image, model.spec.classes)
-    images, labels = patch(data.test_images, model.spec.patch), data.test_labels
+    images, labels = model.spec.arrange(data.test_images), data.test_labels
     start = time.perf_counter()
     scores = run(program, images)
     speed = len(images) / (time.perf_counter() - start)

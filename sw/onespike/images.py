@@ -10,6 +10,12 @@ def patch(images, p):
     return np.ascontiguousarray(split.transpose(0, 3, 5, 1, 2, 4)).reshape(n, p * p * c, h // p, w // p)
 
 
+def arrange(images, p, steps=1):
+    """Images as the core takes them: patched, and with time steps one copy in each window; uint8 (n, C, H, W)."""
+    patched = patch(images, p)
+    return patched if steps == 1 else np.tile(patched, (1, 1, 2, 2))
+
+
 def procedural(count, shape, seed=0):
     """Images by formula, uint8 (count, C, H, W): coloured waves with noise; for runs without data."""
     rng = np.random.default_rng(seed)

@@ -9,9 +9,13 @@ import tomllib
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
+from .contract import arith
 from .contract.isa import Carry, Condense, Padding, Windows
 from .errors import NetworkError
+from .images import arrange
 
+TABLES = ("sine", "learnt")
+"""Where the table of an Omega carry comes from: Eq. 5 of paper A with a learnt gain, or training, entry by entry."""
 NETWORKS = Path(__file__).parent / "networks"
 
 
@@ -22,7 +26,9 @@ class LayerSpec:
     Attributes: ``channels`` outputs; ``kernel`` 1 or 3; ``stride`` 1 or 2; ``windows`` and
     ``padding`` as in paper A (section 3.1); ``carry`` between the windows; ``condense`` of the
     overlapping windows; ``shortcut`` the name of an earlier layer whose spikes are added through a
-    1x1 convolution (same accumulator, so no real value passes between layers).
+    1x1 convolution (same accumulator, so no real value passes between layers); ``levels`` the largest
+    level that a neuron fires, 1 (spikes) or 3 (paper B, windows none or N); ``weight_bits`` where it has fewer
+    than the network; ``table`` of an Omega carry: the ``sine`` of Eq. 5 or one that is ``learnt``.
     """
 
     name: str
@@ -34,6 +40,19 @@ class LayerSpec:
     carry: Carry = Carry.NONE
     condense: Condense = Condense.OR
     shortcut: str | None = None
+    levels: int = 1
+    weight_bits: int | None = None
+    table: str = "sine"
+
+    @property
+    def top(self):
+        """Largest level of an output pixel."""
+        return self.condense.top if self.condense is Condense.MSP else self.levels
+
+    @property
+    def planes(self):
+        """Bit planes of an output pixel."""
+        return self.top.bit_length()
 
 
 @dataclass(frozen=True)
@@ -41,7 +60,9 @@ class NetworkSpec:
     """A whole network: input shape after patching, layers, classes.
 
     ``patch`` p turns an image of (C, H, W) into (p*p*C, H/p, W/p): pixels of a p x p patch become
-    channels. The host does it while it streams the image; the core sees channels.
+    channels. The host does it while it streams the image; the core sees channels. ``steps`` 2 or 4: the windows
+    of every layer are time steps and each holds the whole image (of two steps there are two equal pairs); the
+    carry is then what a neuron keeps from one step to the next.
     """
 
     name: str
@@ -51,13 +72,19 @@ class NetworkSpec:
     patch: int = 1
     weight_bits: int = 4
     k: int = 5
+    steps: int = 1
     labels: tuple[str, ...] = field(default=())
 
     @property
     def input_shape(self):
         """(channels, height, width) of the patched image."""
         channels, height, width = self.image
-        return channels * self.patch**2, height // self.patch, width // self.patch
+        copies = 1 if self.steps == 1 else 2
+        return channels * self.patch**2, copies * height // self.patch, copies * width // self.patch
+
+    def arrange(self, images):
+        """Images uint8 (n, C, H, W) as the core takes them, (n, *input_shape)."""
+        return arrange(images, self.patch, self.steps)
 
     def geometry(self):
         """List of (layer, input channels, input side, output side, shortcut layer index or None)."""
@@ -122,11 +149,13 @@ class NetworkSpec:
             )
         if not 2 <= self.weight_bits <= 8:
             raise NetworkError(f"weight_bits must be 2 to 8, not {self.weight_bits}")
+        if self.steps not in (1, 2, 4):
+            raise NetworkError(f"steps must be 1, 2 or 4, not {self.steps}")
         if self.labels and len(self.labels) != self.classes:
             raise NetworkError(f"{len(self.labels)} labels for {self.classes} classes; they must match")
         if self.classes < 2 or not self.layers:
             raise NetworkError("a network needs at least one layer and two classes")
-        seen, side = {}, height // self.patch
+        seen, side = {}, self.input_shape[1]
         previous = None
         for layer in self.layers:
             here = f"layer {layer.name!r}"
@@ -147,6 +176,18 @@ class NetworkSpec:
                 raise NetworkError(
                     f"{here}: carry {layer.carry.name.lower()} needs a layer before it with the same windows, channels and side"
                 )
+            if self.steps > 1 and (layer.windows is not Windows.N or layer.padding is not Padding.WINDOW):
+                raise NetworkError(f"{here}: time steps need windows n and padding window in every layer")
+            if layer.levels not in (1, arith.TOP_LEVEL):
+                raise NetworkError(f"{here}: levels must be 1 or {arith.TOP_LEVEL}, not {layer.levels}")
+            if layer.levels > 1 and layer.windows is Windows.D:
+                raise NetworkError(f"{here}: levels need windows none or n")
+            if layer.weight_bits is not None and not 2 <= layer.weight_bits <= self.weight_bits:
+                raise NetworkError(
+                    f"{here}: weight_bits must be 2 to the network's {self.weight_bits}, not {layer.weight_bits}"
+                )
+            if layer.table not in TABLES or (layer.table != "sine" and layer.carry is not Carry.OMEGA):
+                raise NetworkError(f"{here}: table must be one of {', '.join(TABLES)}, and belongs to carry omega")
             if layer.condense is Condense.MSP and layer.windows is not Windows.D:
                 raise NetworkError(f"{here}: condense msp needs dilated windows (D)")
             if layer.shortcut is not None:

@@ -56,9 +56,10 @@ class QuantisedModel:
         geometry = spec.geometry()
         if len(self.layers) != len(geometry):
             raise ModelError(f"model holds {len(self.layers)} layers, its description {len(geometry)}; export it again")
-        top, limit = 2 ** (spec.weight_bits - 1), 2 ** (PARAMETER_BITS - 1)
+        limit = 2 ** (PARAMETER_BITS - 1)
         for layer, (entry, channels, _, _, source) in zip(self.layers, geometry, strict=True):
             where = f"layer {entry.name!r}"
+            top = 2 ** ((entry.weight_bits or spec.weight_bits) - 1)
             shape = (entry.channels, channels, entry.kernel, entry.kernel)
             skip = None if source is None else (entry.channels, geometry[source][0].channels, 1, 1)
             _integers(f"{where}: weights", layer.weight, shape, -top, top)
@@ -77,6 +78,7 @@ class QuantisedModel:
             if layer.table is not None:
                 half = 2**spec.k * 4
                 _integers(f"{where}: Omega table", layer.table, (2 ** (spec.k + 4),), -half, half)
+        top = 2 ** (spec.weight_bits - 1)
         _integers("classifier: weights", self.weight, (spec.classes, geometry[-1][0].channels), -top, top)
         _integers("classifier: bias", self.bias, (spec.classes,), -limit, limit)
 

@@ -83,7 +83,7 @@ def _layer(rng, config, size, index, side, sides, previous):
 
 def _model(rng, spec):
     geometry = spec.geometry()
-    tops = [255] + [layer.condense.top for layer in spec.layers]
+    tops = [255] + [layer.top for layer in spec.layers]
     layers = []
     for index, (layer, channels, _, _, source) in enumerate(geometry):
         weight = _weights(rng, spec, (layer.channels, channels, layer.kernel, layer.kernel))

@@ -10,7 +10,6 @@ from onespike.compiler import compile
 from onespike.contract import isa, regs
 from onespike.contract.config import preset
 from onespike.contract.program import fingerprint
-from onespike.images import patch
 from onespike.random_networks import draw
 from onespike_sim.core_run import run_core
 from onespike_sim.runner import SimulationError
@@ -47,7 +46,7 @@ def test_reset_in_the_middle_of_an_image():
     """Some bytes of an image, then RESET: the program and the images that follow are as after power-up."""
     model, images = draw(47, TINY)
     program = compile(model, TINY).program
-    pixels = patch(images, model.spec.patch)
+    pixels = model.spec.arrange(images)
     for spoil in (1, 7, pixels[0].size - 1):
         verdict = compare(program, pixels, name="spoilt", spoil=spoil, seed=spoil, stall=20)
         assert not verdict.mismatched.any() and verdict.run.registers["IMAGES"] == len(images)
@@ -58,7 +57,7 @@ def test_registers_tell_what_happened():
     for seed, count in ((35, 1), (47, 2)):
         model, images = draw(seed, TINY)
         compiled = compile(model, TINY)
-        verdict = compare(compiled.program, patch(images, model.spec.patch), name="registers")
+        verdict = compare(compiled.program, model.spec.arrange(images), name="registers")
         run, registers = verdict.run, verdict.run.registers
         assert not verdict.mismatched.any() and len(images) == count
         assert registers["FINGERPRINT"] == fingerprint(TINY) and run.status is regs.Status.READY
@@ -73,7 +72,7 @@ def test_comparison_notices_a_single_wrong_bit():
     """The check can fail: one weight changed after the golden model ran differs."""
     model, images = draw(35, TINY)
     program = compile(model, TINY).program
-    pixels = patch(images, model.spec.patch)
+    pixels = model.spec.arrange(images)
     words = program.encode()
     right = compare(program, pixels, name="flip")
     program.bias[-1] += 1
@@ -101,13 +100,13 @@ def test_refused_programs_run_nothing(damage, status):
     else:
         words[("magic", "version", "fingerprint").index(damage)] ^= np.uint32(1)
         sealed(words)
-    run = run_core(TINY, words, patch(images, model.spec.patch), program.classes, len(program.layers), name="refused")
+    run = run_core(TINY, words, model.spec.arrange(images), program.classes, len(program.layers), name="refused")
     assert run.status.name == status and run.registers["IMAGES"] == 0 and len(run.scores) == 0
 
 
 def test_a_hanging_simulation_is_an_error():
     model, images = draw(2, TINY)
     program = compile(model, TINY).program
-    pixels = patch(images, model.spec.patch)
+    pixels = model.spec.arrange(images)
     with pytest.raises(SimulationError, match="cycle limit"):
         run_core(TINY, program.encode(), pixels, program.classes, len(program.layers), name="hang", limit=500)

@@ -7,7 +7,7 @@ from onespike.cli import model_path
 from onespike.compiler import compile
 from onespike.contract.config import preset
 from onespike.contract.isa import Carry, Windows
-from onespike.images import patch, procedural
+from onespike.images import procedural
 from onespike.network import NetworkSpec
 from onespike.quantised import QuantisedModel
 from onespike_sim.verify import compare
@@ -33,6 +33,6 @@ def test_promises(model):
 def test_bit_exact_on_images_by_formula(model):
     """Two images in a row, every outer stream pausing at random."""
     program = compile(model, preset("arty-a7-35t")).program
-    verdict = compare(program, patch(procedural(2, model.spec.image), model.spec.patch), stall=20, name="trained")
+    verdict = compare(program, model.spec.arrange(procedural(2, model.spec.image)), stall=20, name="trained")
     assert not verdict.mismatched.any()
     assert len(np.unique(verdict.scores)) > 5

@@ -5,7 +5,6 @@ import numpy as np
 from onespike.compiler import compile
 from onespike.compiler.schedule import predict
 from onespike.contract.config import preset
-from onespike.images import patch
 from onespike.random_networks import draw
 from onespike_sim.verify import compare
 
@@ -28,7 +27,7 @@ def test_schedule_of_random_networks():
         compiled = compile(model, config)
         program = compiled.program
         plan = predict(program.layers, config, compiled.report.image_cycles, IMAGES)
-        run = compare(program, patch(images, model.spec.patch), name="schedule").run
+        run = compare(program, model.spec.arrange(images), name="schedule").run
         assert len(program.layers) >= 3
         latency.append(abs(plan.latency / run.latency - 1))
         cycles.append(abs(plan.cycles / run.cycles - 1))

@@ -43,4 +43,4 @@ def tiny_case(seed, count):
     model, _ = draw(seed, TINY)
     program = compile(model, TINY).program
     images = np.random.default_rng(seed).integers(0, 256, (count, *model.spec.image)).astype(np.uint8)
-    return Case(program, images, run(program, patch(images, model.spec.patch)))
+    return Case(program, images, run(program, model.spec.arrange(images)))

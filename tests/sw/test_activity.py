@@ -5,7 +5,6 @@ import numpy as np
 from onespike.compiler import compile
 from onespike.contract.config import preset
 from onespike.golden import effective_sop, run_traced, silent_beats
-from onespike.images import patch
 from onespike.network import LayerSpec
 
 from .test_compiler import model_of
@@ -38,7 +37,7 @@ def test_never_beyond_dense_sop():
     for seed in range(60):
         model, images = draw(seed, TINY)
         compiled = compile(model, TINY)
-        pixels = patch(np.full_like(images, 255), model.spec.patch)
+        pixels = model.spec.arrange(np.full_like(images, 255))
         _, trace = run_traced(compiled.program, pixels)
         assert 0 < effective_sop(compiled.program, pixels, trace) <= compiled.report.dense_sop, f"seed {seed}"
         beats = silent_beats(compiled.program, pixels, trace)[:, 0] / len(images)

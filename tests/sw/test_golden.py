@@ -10,7 +10,6 @@ from onespike.contract.program import Program
 from onespike.errors import DataError
 from onespike.golden import decide, run, run_traced, spike_words
 from onespike.golden.layers import exact_product
-from onespike.images import patch
 from onespike.model.integer import IntegerNetwork
 from onespike.random_networks import draw
 
@@ -24,7 +23,7 @@ def test_equals_torch(start):
     for seed in range(start, start + 20):
         model, images = draw(seed, TINY)
         program = Program.decode(compile(model, TINY).program.encode())
-        pixels = patch(images, model.spec.patch)
+        pixels = model.spec.arrange(images)
         reference = IntegerNetwork(model)(torch.from_numpy(pixels)).numpy()
         assert np.array_equal(run(program, pixels), reference), f"seed {seed}"
 
@@ -37,21 +36,21 @@ def test_equals_plain_python():
     }
     for seed in sorted(sizes, key=sizes.get)[:12]:
         model, images = draw(seed, TINY)
-        pixels = patch(images, model.spec.patch)[:1]
+        pixels = model.spec.arrange(images)[:1]
         assert run(compile(model, TINY).program, pixels).tolist() == [naive.scores(model, pixels[0])], f"seed {seed}"
 
 
 def test_trace_holds_every_layer(rng):
     model, images = draw(8, TINY)
     program = compile(model, TINY).program
-    scores, trace = run_traced(program, patch(images, model.spec.patch))
+    scores, trace = run_traced(program, model.spec.arrange(images))
     assert len(trace.levels) == len(trace.potentials) == len(model.spec.layers)
     for (spec, _, _, side, _), levels, potentials in zip(
         model.spec.geometry(), trace.levels, trace.potentials, strict=True
     ):
         assert levels.shape == (len(images), spec.channels, side, side)
         assert len(potentials) in (1, 4) and abs(np.concatenate([p.ravel() for p in potentials])).max() <= 2048
-    assert np.array_equal(scores, run(program, patch(images, model.spec.patch)))
+    assert np.array_equal(scores, run(program, model.spec.arrange(images)))
 
 
 def test_spike_words_hold_every_level(rng):
@@ -85,7 +84,7 @@ def test_equal_scores_take_the_lowest_class():
 def test_pixels_that_do_not_fit():
     model, images = draw(3, TINY)
     program = compile(model, TINY).program
-    good = patch(images, model.spec.patch)
+    good = model.spec.arrange(images)
     for bad in (good.astype(np.int64), good[:, :, :-1], good[0]):
         with pytest.raises(DataError, match="the program takes uint8"):
             run(program, bad)

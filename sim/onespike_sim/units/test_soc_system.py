@@ -14,7 +14,6 @@ from onespike.contract import boards, frames, regs, soc
 from onespike.contract.isa import Condense, Windows
 from onespike.contract.program import fingerprint
 from onespike.golden import fired_spikes, run_traced
-from onespike.images import patch
 from onespike.random_networks import draw
 
 from ..streams import cycles, rng
@@ -183,7 +182,7 @@ async def networks_run(dut):
     assert max(model.spec.classes for model, _ in drawn) > soc.SCORE_DEPTH
     for model, images in drawn:
         program = compile(model, CONFIG.hardware).program
-        pixels = patch(images, model.spec.patch)
+        pixels = model.spec.arrange(images)
         scores, trace = run_traced(program, pixels)
         parts = fragments(frames.Program, program.encode().astype("<u4").tobytes())
         for n, part in enumerate(parts):

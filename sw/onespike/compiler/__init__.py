@@ -61,6 +61,7 @@ def compile(model, config):
             "labels": list(spec.labels),
             "image": list(spec.image),
             "patch": spec.patch,
+            "steps": spec.steps,
             "card": model.card,
         },
     )
@@ -74,7 +75,7 @@ def _whole_words(values, config):
 
 def _prove_accumulators(model, config, maps, names):
     """Accumulator bits per layer, from the actual weights."""
-    bits, top_of = [], [2**PIXEL_BITS - 1] + [layer.condense.top for layer in model.spec.layers]
+    bits, top_of = [], [2**PIXEL_BITS - 1] + [layer.top for layer in model.spec.layers]
     for index, (layer, (*_, skip)) in enumerate(zip(model.layers, model.spec.geometry(), strict=True)):
         rows = layer.weight.reshape(len(layer.weight), -1).astype(np.int64) * top_of[index]
         if skip is not None:

@@ -46,7 +46,7 @@ def place_maps(spec, config):
     channels, side, _ = spec.input_shape
     geometry = spec.geometry()
     shapes = [(channels, side, PIXEL_BITS)]
-    shapes += [(layer.channels, out, layer.condense.planes) for layer, _, _, out, _ in geometry]
+    shapes += [(layer.channels, out, layer.planes) for layer, _, _, out, _ in geometry]
     last_reader = list(range(len(geometry) + 1))  # map i is read by layer i (the classifier at the end)
     for index, (*_, source) in enumerate(geometry):
         if source is not None:
@@ -142,6 +142,8 @@ def describe(spec, config, maps):
                 "padding": Padding.MAP if layer.windows is Windows.NONE else layer.padding,
                 "carry": layer.carry,
                 "condense": layer.condense,
+                "levels": int(layer.levels > 1),
+                "pairs": int(spec.steps == 2),
                 "scan": int(scans(layer, out, config)),
                 "store": int(following is not None and following.carry.takes_previous),
                 "table": tables if layer.carry is Carry.OMEGA else 0,
@@ -183,6 +185,8 @@ def _classifier(spec, origin, weights, parameters):
         "padding": Padding.MAP,
         "carry": Carry.NONE,
         "condense": Condense.OR,
+        "levels": 0,
+        "pairs": 0,
         "scan": 0,
         "store": 0,
         "table": 0,

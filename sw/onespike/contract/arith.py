@@ -78,6 +78,18 @@ def fire(v, k):
     return v > (1 << k)
 
 
+TOP_LEVEL = 3
+"""Largest level of a multi-threshold neuron: two bit planes."""
+
+
+def fire_level(v, k):
+    """Level 0..3 of a multi-threshold neuron: how many of the thresholds TH, 2 TH, 3 TH lie below ``v`` (paper B).
+
+    ``clamp((v - 1) >> k, 0, 3)``: the first threshold is that of ``fire``.
+    """
+    return (v > (1 << k)) * 1 + (v > (2 << k)) * 1 + (v > (3 << k)) * 1
+
+
 def leak(v):
     """0.40625 v without a multiplier (paper A: 0.4 v): each term is floored by itself."""
     return (v >> 2) + (v >> 3) + (v >> 5)
@@ -92,6 +104,16 @@ def carry_relu(a, b):
     """Leaked, rectified sum of the two potentials (paper A, Fig. 5a)."""
     total = a + b
     return leak(where(total < 0, 0, total))
+
+
+def carry_sum(a, b):
+    """Leaked sum of the two potentials (paper A, Fig. 5a)."""
+    return leak(a + b)
+
+
+def carry_reset(b, level, k):
+    """Leaked potential after the soft reset, which takes ``level`` thresholds off (paper A, Eq. 2; paper B)."""
+    return leak(b - (level << k))
 
 
 def omega_addresses(a, b, k):

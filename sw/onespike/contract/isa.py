@@ -55,11 +55,15 @@ class Carry(enum.Enum, shape=3):
     """``arith.carry_mean(a, b)``"""
     RELU = 4
     """``arith.carry_relu(a, b)``"""
+    SUM = 5
+    """``arith.carry_sum(a, b)``"""
+    RESET = 6
+    """``arith.carry_reset(b)``: the LIF neuron's leak and soft reset; windows are time steps."""
 
     @property
     def takes_previous(self):
         """Whether the carry needs the potentials of the layer before."""
-        return self in (Carry.OMEGA, Carry.MEAN, Carry.RELU)
+        return self in (Carry.OMEGA, Carry.MEAN, Carry.RELU, Carry.SUM)
 
 
 class Condense(enum.Enum, shape=1):
@@ -125,6 +129,10 @@ class Layer(data.Struct):
     padding: Padding
     carry: Carry
     condense: Condense
+    levels: unsigned(1)
+    """Neurons fire levels 0..3, two bit planes (paper B), instead of spikes."""
+    pairs: unsigned(1)
+    """No carry from window 1 to window 2: two chains of two."""
     scan: unsigned(1)
     """The array walks dilated windows, one of the four at a time. Otherwise it walks the quadrants, all
     four at once, and dilated windows pick their pixels from the sums (possible with padding ``map``

@@ -7,7 +7,7 @@ import numpy as np
 from ..contract import frames
 from ..errors import DataError
 from ..golden import run
-from ..images import patch
+from ..images import arrange
 
 
 def prepare(program, images):
@@ -21,7 +21,7 @@ def prepare(program, images):
         if images.shape[1:] == patched:
             return images
         if images.shape[1:] == plain:
-            return patch(images, program.metadata["patch"])
+            return arrange(images, program.metadata["patch"], program.metadata.get("steps", 1))
     raise DataError(
         f"images are {images.dtype} {images.shape}, the program takes uint8 (n, {', '.join(map(str, plain or patched))}); "
         "convert or crop them"
