@@ -10,8 +10,17 @@ def patch(images, p):
     return np.ascontiguousarray(split.transpose(0, 3, 5, 1, 2, 4)).reshape(n, p * p * c, h // p, w // p)
 
 
-def arrange(images, p, steps=1):
-    """Images as the core takes them: patched, and with time steps one copy in each window; uint8 (n, C, H, W)."""
+def arrange(images, p, steps=1, encoding="planes"):
+    """Images uint8 (n, C, H, W) as the core takes them: encoded, patched, and with time steps one copy in each window.
+
+    ``encoding`` planes leaves the pixels as they are; threshold makes them 0 or 255 by comparison with a half,
+    bernoulli by one with random numbers (of a fixed seed, so that a run can be repeated).
+    """
+    if encoding == "threshold":
+        images = np.where(images > 127, np.uint8(255), np.uint8(0))
+    elif encoding == "bernoulli":
+        drawn = np.random.default_rng(0).integers(0, 255, images.shape)
+        images = np.where(images > drawn, np.uint8(255), np.uint8(0))
     patched = patch(images, p)
     return patched if steps == 1 else np.tile(patched, (1, 1, 2, 2))
 

@@ -14,8 +14,13 @@ from .contract.isa import Carry, Condense, Padding, Windows
 from .errors import NetworkError
 from .images import arrange
 
-TABLES = ("sine", "learnt")
-"""Where the table of an Omega carry comes from: Eq. 5 of paper A with a learnt gain, or training, entry by entry."""
+TABLES = ("sine", "learnt", "inside")
+"""What an Omega carry is: Eq. 5 of paper A with a learnt gain, a learnt table, or the form of the paper's published
+code (the cosine inside the sine), which no table holds, so that no core runs it."""
+ENCODINGS = ("planes", "threshold", "bernoulli")
+"""What becomes of a pixel: its eight bit planes, one bit by comparison with a half, or one drawn at random."""
+LEVELS = (1, arith.TOP_LEVEL, 255)
+"""Largest levels that a neuron fires: spikes, paper B's levels, and the 8-bit activations of an ANN (no core runs them)."""
 NETWORKS = Path(__file__).parent / "networks"
 
 
@@ -73,6 +78,7 @@ class NetworkSpec:
     weight_bits: int = 4
     k: int = 5
     steps: int = 1
+    encoding: str = "planes"
     labels: tuple[str, ...] = field(default=())
 
     @property
@@ -84,7 +90,7 @@ class NetworkSpec:
 
     def arrange(self, images):
         """Images uint8 (n, C, H, W) as the core takes them, (n, *input_shape)."""
-        return arrange(images, self.patch, self.steps)
+        return arrange(images, self.patch, self.steps, self.encoding)
 
     def geometry(self):
         """List of (layer, input channels, input side, output side, shortcut layer index or None)."""
@@ -151,6 +157,8 @@ class NetworkSpec:
             raise NetworkError(f"weight_bits must be 2 to 8, not {self.weight_bits}")
         if self.steps not in (1, 2, 4):
             raise NetworkError(f"steps must be 1, 2 or 4, not {self.steps}")
+        if self.encoding not in ENCODINGS:
+            raise NetworkError(f"encoding must be one of {', '.join(ENCODINGS)}, not {self.encoding!r}")
         if self.labels and len(self.labels) != self.classes:
             raise NetworkError(f"{len(self.labels)} labels for {self.classes} classes; they must match")
         if self.classes < 2 or not self.layers:
@@ -178,13 +186,13 @@ class NetworkSpec:
                 )
             if self.steps > 1 and (layer.windows is not Windows.N or layer.padding is not Padding.WINDOW):
                 raise NetworkError(f"{here}: time steps need windows n and padding window in every layer")
-            if layer.levels not in (1, arith.TOP_LEVEL):
-                raise NetworkError(f"{here}: levels must be 1 or {arith.TOP_LEVEL}, not {layer.levels}")
+            if layer.levels not in LEVELS:
+                raise NetworkError(f"{here}: levels must be one of {LEVELS}, not {layer.levels}")
             if layer.levels > 1 and layer.windows is Windows.D:
                 raise NetworkError(f"{here}: levels need windows none or n")
-            if layer.weight_bits is not None and not 2 <= layer.weight_bits <= self.weight_bits:
+            if layer.weight_bits is not None and not 1 <= layer.weight_bits <= self.weight_bits:
                 raise NetworkError(
-                    f"{here}: weight_bits must be 2 to the network's {self.weight_bits}, not {layer.weight_bits}"
+                    f"{here}: weight_bits must be 1 to the network's {self.weight_bits}, not {layer.weight_bits}"
                 )
             if layer.table not in TABLES or (layer.table != "sine" and layer.carry is not Carry.OMEGA):
                 raise NetworkError(f"{here}: table must be one of {', '.join(TABLES)}, and belongs to carry omega")

@@ -59,7 +59,7 @@ class QuantisedModel:
         limit = 2 ** (PARAMETER_BITS - 1)
         for layer, (entry, channels, _, _, source) in zip(self.layers, geometry, strict=True):
             where = f"layer {entry.name!r}"
-            top = 2 ** ((entry.weight_bits or spec.weight_bits) - 1)
+            top = 2 ** (max(2, entry.weight_bits or spec.weight_bits) - 1)
             shape = (entry.channels, channels, entry.kernel, entry.kernel)
             skip = None if source is None else (entry.channels, geometry[source][0].channels, 1, 1)
             _integers(f"{where}: weights", layer.weight, shape, -top, top)

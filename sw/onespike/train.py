@@ -4,7 +4,9 @@ The last ``VALIDATION`` training images are held out: models are chosen on them,
 once, at the end, through the integer model.
 """
 
+import copy
 import json
+import math
 import os
 import pickle
 import sys
@@ -18,12 +20,17 @@ import torch.nn.functional as F
 
 from .data import load
 from .errors import ModelError
-from .images import patch
 from .model.integer import IntegerNetwork
 from .model.network import SpikingNetwork
 from .network import NetworkSpec
+from .training.feed import Feed, arrange
+from .training.loop import Loop, one_cycle
+from .training.teacher import Teacher, distillation
 
 VALIDATION = 2000
+LOOKS = 25
+"""Epochs of a run on a GPU after which the held-out images are looked at."""
+TEACHER_RATE, TEACHER_DECAY, TEACHER_BATCH = 2e-3, 0.05, 512
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,9 @@ class Recipe:
     images are moved at most; ``jpeg`` the share of training images taken from a
     JPEG-75 copy of the set (the test pixels at hand went through one such generation); ``carry_from``
     the share of the epochs after which the windows' carries are switched on (a step without them
-    takes half the time, and their learnt gains start small anyway); ``stop_after``
+    takes half the time, and their learnt gains start small anyway); ``smoothness`` the weight of the penalty on
+    learnt tables; ``distill`` the share of the loss that a teacher's answers have, softened by ``temperature``; the
+    teacher is trained for ``teacher_epochs`` where its file beside the run's folder is missing; ``stop_after``
     ends the run before its schedule does (0: never), for a second stage that begins with the weights of
     the checkpoint ``start``.
     """
@@ -48,9 +57,14 @@ class Recipe:
     weight_decay: float = 0.0
     smoothing: float = 0.1
     shift: int = 4
+    mirror: float = 0.5
     jpeg: float = 0.5
     surrogate: str = "s3nn"
     carry_from: float = 0.8
+    smoothness: float = 1e-4
+    distill: float = 0.0
+    temperature: float = 3.0
+    teacher_epochs: int = 24
     stop_after: int = 0
     start: str = ""
     seed: int = 1
@@ -70,37 +84,24 @@ def jpeg_copy(images, quality=75):
     return out
 
 
-def augment(images, rng, pad):
-    """Random shift by up to ``pad`` pixels (edges filled with black) and mirror; uint8 (n, C, H, W)."""
-    n, c, h, w = images.shape
-    padded = np.zeros((n, c, h + 2 * pad, w + 2 * pad), np.uint8)
-    padded[:, :, pad:-pad, pad:-pad] = images
-    out = np.empty_like(images)
-    shifts, mirror = rng.integers(0, 2 * pad + 1, (n, 2)), rng.random(n) < 0.5
-    for i, (y, x) in enumerate(shifts):
-        view = padded[i, :, y : y + h, x : x + w]
-        out[i] = view[:, :, ::-1] if mirror[i] else view
-    return out
-
-
-def accuracy(model, images, labels, batch=500):
+def accuracy(model, images, labels, device="cpu", batch=500):
     """Share of right predictions of the integer PyTorch network, in per cent."""
-    network = IntegerNetwork(model)
+    network = IntegerNetwork(model, device)
     right = 0
     for start in range(0, len(images), batch):
         scores = network(torch.from_numpy(images[start : start + batch]))
-        right += int((scores.argmax(1).numpy() == labels[start : start + batch]).sum())
+        right += int((scores.argmax(1).cpu().numpy() == labels[start : start + batch]).sum())
     return 100 * right / len(images)
 
 
 @torch.no_grad()
-def float_accuracy(net, images, labels, batch=500):
+def float_accuracy(net, images, labels, device="cpu", batch=500):
     """The same of the float network: weights as trained, BatchNorm and potentials not rounded to integers."""
     net.eval()
     right = 0
     for start in range(0, len(images), batch):
-        logits = net(torch.from_numpy(images[start : start + batch]).float())
-        right += int((logits.argmax(1).numpy() == labels[start : start + batch]).sum())
+        logits = net(torch.from_numpy(images[start : start + batch]).to(device).float())
+        right += int((logits.argmax(1).cpu().numpy() == labels[start : start + batch]).sum())
     return 100 * right / len(images)
 
 
@@ -117,16 +118,10 @@ class Trainer:
         self.data.require(self.spec.image, self.spec.classes)
         self.net = SpikingNetwork(self.spec, recipe.surrogate)
         self.net.to(self.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (stubs lack it)
-        self.optimizer = torch.optim.AdamW(self.net.parameters(), recipe.rate, weight_decay=recipe.weight_decay)
         self.train_count = len(self.data.train_images) - VALIDATION
         self.steps = self.train_count // recipe.batch
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer,
-            recipe.rate,
-            total_steps=recipe.epochs * self.steps + 1,
-            pct_start=recipe.warm_up,
-            cycle_momentum=False,
-        )
+        self.loop = Loop(self.net, self.loss, recipe.rate, recipe.weight_decay, self.device)
+        self.feed = self.teacher = None
         self.epoch, self.seconds = 0, 0.0
         self.earlier = []  # recipes of the stages before this one
         if recipe.start:
@@ -164,8 +159,7 @@ class Trainer:
         if state["recipe"] != asdict(self.recipe):
             raise ModelError(f"{path} was written by another recipe; give the same options or name another --out")
         self.net.load_state_dict(state["net"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
+        self.loop.optimizer.load_state_dict(state["optimizer"])
         self.epoch, self.seconds = state["epoch"], state["seconds"]
 
     def save(self):
@@ -173,52 +167,54 @@ class Trainer:
             "recipe": asdict(self.recipe),
             "earlier": self.earlier,
             "net": self.net.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
+            "optimizer": self.loop.optimizer.state_dict(),
             "epoch": self.epoch,
             "seconds": self.seconds,
         }
-        temporary = self.folder / "checkpoint.tmp"
-        torch.save(state, temporary)
-        os.replace(temporary, self.folder / "checkpoint.pt")
+        _write(state, self.folder / "checkpoint.pt")
 
     def exported(self):
         """The integers of the network as it stands."""
-        return self.net.to("cpu").export()
+        return copy.deepcopy(self.net).to("cpu").export()
 
-    def run_epoch(self, sources):
+    def loss(self, draw):
+        """(loss, number of right answers) of one batch."""
+        recipe = self.recipe
+        images, labels = self.feed.images(draw), self.feed.labels[draw["index"]]
+        x = arrange(images, self.spec).contiguous(memory_format=torch.channels_last)
+        with autocast(self.device):
+            logits = self.net(x).float()
+        loss = F.cross_entropy(logits, labels, label_smoothing=recipe.smoothing)
+        if self.teacher is not None:
+            with torch.no_grad(), autocast(self.device):
+                taught = self.teacher(images).float()
+            loss = (1 - recipe.distill) * loss + recipe.distill * distillation(logits, taught, recipe.temperature)
+        if self.net.learns_tables:
+            loss = loss + recipe.smoothness * self.net.roughness()
+        return loss, (logits.detach().argmax(1) == labels).sum()
+
+    def run_epoch(self):
         """Train once over the data; returns (mean loss, training accuracy in per cent)."""
-        recipe, labels = self.recipe, self.data.train_labels
-        rng = np.random.default_rng((recipe.seed, self.epoch))
-        order = rng.permutation(self.train_count)
-        self.net.train().to(self.device)
-        self.net.set_carrying(self.epoch >= recipe.carry_from * recipe.epochs)
-        loss_sum = right = 0.0
+        recipe = self.recipe
+        carrying = self.epoch >= recipe.carry_from * recipe.epochs
+        if carrying != self.net.carrying:
+            self.net.set_carrying(carrying)
+            self.loop.changed()
+        self.net.train()
         start = time.perf_counter()
-        for step in range(self.steps):
-            index = np.sort(order[step * recipe.batch : (step + 1) * recipe.batch])
-            taken = np.where(
-                (rng.random(len(index)) < recipe.jpeg)[:, None, None, None], sources[1][index], sources[0][index]
-            )
-            x = torch.from_numpy(patch(augment(taken, rng, recipe.shift), self.spec.patch))
-            x = x.to(self.device).float().contiguous(memory_format=torch.channels_last)
-            y = torch.from_numpy(labels[index]).to(self.device)
-            with torch.autocast(self.device, torch.bfloat16):
-                logits = self.net(x).float()
-            loss = F.cross_entropy(logits, y, label_smoothing=recipe.smoothing)
-            if not torch.isfinite(loss):
-                raise ModelError(f"epoch {self.epoch}: the loss is not finite; lower --rate and start again")
-            self.optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
-            self.optimizer.step()
-            self.schedule.step()
-            loss_sum += loss.item()
-            right += (logits.argmax(1) == y).sum().item()
-            if sys.stderr.isatty() or step + 1 == self.steps:
-                self.progress(step + 1, time.perf_counter() - start, loss_sum / (step + 1))
+        first, total = self.epoch * self.steps, recipe.epochs * self.steps
+        rates = [one_cycle(first + i, total, recipe.rate, recipe.warm_up) for i in range(self.steps)]
+        draws = self.feed.draw(self.train_count, recipe.batch, recipe.seed * 100_003 + self.epoch)
+
+        def after(step, loss_sum):
+            if step == self.steps or (sys.stderr.isatty() and step % 10 == 0):
+                self.progress(step, time.perf_counter() - start, loss_sum.item() / step)
+
+        loss, right = self.loop.epoch(draws, rates, after)
+        if not math.isfinite(loss):
+            raise ModelError(f"epoch {self.epoch}: the loss is not finite; lower --rate and start again")
         self.seconds += time.perf_counter() - start
-        return loss_sum / self.steps, 100 * right / (self.steps * recipe.batch)
+        return loss, 100 * right / (self.steps * recipe.batch)
 
     def progress(self, step, seconds, loss):
         speed = step * self.recipe.batch / seconds
@@ -228,38 +224,97 @@ class Trainer:
         line = f"epoch {self.epoch + 1}/{self.recipe.epochs}  loss {loss:.3f}  {speed:.0f} images/s  {minutes:.0f} min left"
         print(line, end=end, file=sys.stderr, flush=True)
 
+    def prepare(self):
+        """Bring the images, and a teacher where one is asked for, to the device."""
+        data, recipe = self.data, self.recipe
+        sources = [data.train_images] + ([jpeg_copy(data.train_images)] if recipe.jpeg else [])
+        stacked = torch.from_numpy(np.stack(sources))
+        labels = torch.from_numpy(data.train_labels)
+        self.feed = Feed(stacked, labels, recipe.jpeg, recipe.mirror, recipe.shift, self.device)
+        if recipe.distill:
+            name = f"teacher-{recipe.dataset}-{recipe.teacher_epochs}.pt"
+            self.teacher = taught(
+                self.feed, self.train_count, self.spec, recipe.teacher_epochs, self.folder.parent / name
+            )
+
     def run(self):
         """Train to the end; returns the ``QuantisedModel`` with its card."""
         data, recipe = self.data, self.recipe
-        sources = data.train_images, jpeg_copy(data.train_images) if recipe.jpeg else data.train_images
-        held = patch(data.train_images[self.train_count :], self.spec.patch)
-        while self.epoch < (recipe.stop_after or recipe.epochs):
-            loss, train = self.run_epoch(sources)
+        self.prepare()
+        held, held_labels = (
+            self.spec.arrange(data.train_images[self.train_count :]),
+            data.train_labels[self.train_count :],
+        )
+        last = recipe.stop_after or recipe.epochs
+        # A GPU's epochs are short: most of them end without looking.
+        every = 1 if self.device == "cpu" else max(1, last // LOOKS)
+        while self.epoch < last:
+            loss, train = self.run_epoch()
             self.epoch += 1
-            model = self.exported()
+            if self.epoch % every and self.epoch < last:
+                continue
             entry = {
                 "epoch": self.epoch,
                 "loss": round(loss, 4),
                 "train": round(train, 2),
                 "seconds": round(self.seconds),
             }
-            entry["validation"] = accuracy(model, held, data.train_labels[self.train_count :])
+            entry["validation"] = self.score(held, held_labels)
             entry["gains"] = [round(gain, 3) for gain in self.net.gains()]
             with open(self.folder / "log.jsonl", "a") as log:
                 log.write(json.dumps(entry) + "\n")
             self.save()
         model = self.exported()
-        test = patch(data.test_images, self.spec.patch)
+        test = self.spec.arrange(data.test_images)
         model.card = {
             "recipe": asdict(recipe),
             "earlier_stages": self.earlier,
             "minutes": round(self.seconds / 60, 1),
             "device": self.device,
-            "validation": accuracy(model, held, data.train_labels[self.train_count :]),
-            "test": accuracy(model, test, data.test_labels),
-            "float_test": float_accuracy(self.net, test, data.test_labels),
+            "validation": self.score(held, held_labels),
+            "test": self.score(test, data.test_labels),
+            "float_test": float_accuracy(self.net, test, data.test_labels, self.device),
             "test_pixels": data.test_pixels,
             "test_images": len(data.test_images),
         }
         model.save(self.folder / "model.npz")
         return model
+
+    def score(self, images, labels):
+        """Accuracy of the integers as they stand, in per cent."""
+        return accuracy(self.exported(), images, labels, self.device)
+
+
+def autocast(device):
+    """bfloat16 where it helps; nothing is cached, so that a step can be recorded."""
+    return torch.autocast(device, torch.bfloat16, cache_enabled=False)
+
+
+def taught(feed, count, spec, epochs, path):
+    """The teacher in file ``path``; where it is missing it is trained on the first ``count`` images of ``feed``."""
+    teacher = Teacher(spec.image[0], spec.classes).to(feed.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (stubs lack it)
+    if path.exists():
+        teacher.load_state_dict(torch.load(path, weights_only=True, map_location=feed.device))
+        return teacher.eval()
+
+    def loss(draw):
+        labels = feed.labels[draw["index"]]
+        with autocast(feed.device):
+            logits = teacher(feed.images(draw)).float()
+        return F.cross_entropy(logits, labels, label_smoothing=0.1), (logits.detach().argmax(1) == labels).sum()
+
+    loop = Loop(teacher, loss, TEACHER_RATE, TEACHER_DECAY, feed.device)
+    steps = count // TEACHER_BATCH
+    for epoch in range(epochs):
+        rates = [one_cycle(epoch * steps + i, epochs * steps, TEACHER_RATE, 0.2) for i in range(steps)]
+        mean, right = loop.epoch(feed.draw(count, TEACHER_BATCH, epoch), rates)
+        accuracy = 100 * right / (steps * TEACHER_BATCH)
+        print(f"teacher epoch {epoch + 1}/{epochs}  loss {mean:.3f}  {accuracy:.1f} %", file=sys.stderr, flush=True)
+    _write(teacher.state_dict(), path)
+    return teacher.eval()
+
+
+def _write(state, path):
+    temporary = path.with_suffix(".tmp")
+    torch.save(state, temporary)
+    os.replace(temporary, path)

@@ -5,12 +5,14 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 import onespike.train as training
 from onespike.data import Dataset
 from onespike.errors import DataError, ModelError
 from onespike.quantised import QuantisedModel
-from onespike.train import Recipe, Trainer, augment, jpeg_copy
+from onespike.train import Recipe, Trainer, jpeg_copy
+from onespike.training.feed import Feed
 
 NETWORK = """
 name = "small"
@@ -108,11 +110,19 @@ def test_divergence_is_named(small, tmp_path):
 
 def test_augmentation_only_shifts_and_mirrors(rng):
     images = rng.integers(1, 256, (40, 3, 8, 8), dtype=np.uint8)
-    out = augment(images, rng, pad=2)
-    padded = np.pad(images, ((0, 0), (0, 0), (2, 2), (2, 2)))
-    for before, after in zip(padded, out, strict=True):
-        views = [before[:, y : y + 8, x : x + 8] for y in range(5) for x in range(5)]
-        assert any(np.array_equal(after, v) or np.array_equal(after, v[:, :, ::-1]) for v in views)
+    feed = Feed(torch.from_numpy(np.stack([images, 255 - images])), torch.arange(40), 0.3, 0.5, 2, "cpu")
+    draws = feed.draw(count=40, batch=10, seed=5)
+    assert sorted(draws["index"].flatten().tolist()) == list(range(40))
+    for step in range(4):
+        draw = {name: value[step] for name, value in draws.items()}
+        for n, after in enumerate(feed.images(draw).numpy()):
+            before = images[draw["index"][n]]
+            padded = np.pad(255 - before if draw["source"][n] else before, ((0, 0), (2, 2), (2, 2)))
+            if draw["mirror"][n]:  # the mirror image is what is shifted
+                padded = padded[:, :, ::-1]
+                draw["right"][n] *= -1
+            down, right = 2 + draw["down"][n], 2 + draw["right"][n]
+            assert np.array_equal(after, padded[:, down : down + 8, right : right + 8])
 
 
 def test_jpeg_copy_is_close_and_changed(rng):

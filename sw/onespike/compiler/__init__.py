@@ -62,6 +62,7 @@ def compile(model, config):
             "image": list(spec.image),
             "patch": spec.patch,
             "steps": spec.steps,
+            "encoding": spec.encoding,
             "card": model.card,
         },
     )

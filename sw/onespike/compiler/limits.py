@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..contract.arith import TOP_LEVEL
 from ..contract.config import PIXEL_BITS, SCORE_BITS
 from ..contract.isa import Carry, Layer, Windows, pack
 from ..errors import LimitError
@@ -40,6 +41,8 @@ def check_network(spec, config):
     following = [layer for layer, *_ in geometry[1:]] + [None]
     for (layer, _, _, side, _), after in zip(geometry, following, strict=True):
         where = f"layer {layer.name!r}"
+        if layer.levels > TOP_LEVEL:
+            _refuse(where, "levels", layer.levels, TOP_LEVEL, config, "train it with spikes or levels 0 to 3")
         if layer.windows is Windows.D and side**2 > config.condense_words:
             _refuse(where, "dilated map of pixels", side**2, config.condense_words, config, "use windows N there")
         walked = max(chain_side(layer, side), scan_side(layer, side, config)) ** 2

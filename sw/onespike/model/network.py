@@ -11,15 +11,20 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..contract import arith
+from ..contract.arith import TOP_LEVEL
 from ..contract.config import PARAMETER_BITS
-from ..contract.isa import Carry, Padding, Windows
+from ..contract.isa import Carry, Condense, Padding, Windows
 from ..errors import ModelError
 from ..quantised import QuantisedLayer, QuantisedModel
-from .neuron import chain, condense, split
-from .surrogate import SURROGATES, fire
+from .neuron import chain, condense, harmonics, roughness, split
+from .surrogate import SURROGATES, fire, relu
 
 # One weight step, in mean absolute weights: +-7 steps of 0.5 reach 2.8 sigma of a normal law.
 STEP = 0.5
+GAIN = 0.1
+"""Gain of an Omega carry before training: the carry grows where it helps."""
+HARMONICS = 8
+"""Harmonics of a learnt table."""
 
 
 class _Quantise(torch.autograd.Function):
@@ -36,8 +41,21 @@ class _Quantise(torch.autograd.Function):
         return grad * inside / ctx.step, None, None
 
 
+class _Sign(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, w, step):
+        ctx.step = step
+        return torch.where(w < 0, -1.0, 1.0)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad / ctx.step, None
+
+
 def quantise(w, bits, step):
-    """Integer weights (as floats) in -(2**(bits-1)-1) .. 2**(bits-1)-1, straight-through gradient."""
+    """Integer weights (as floats) in -(2**(bits-1)-1) .. 2**(bits-1)-1, of one bit -1 or 1; straight-through gradient."""
+    if bits == 1:
+        return _Sign.apply(w, step)
     return _Quantise.apply(w, step, 2 ** (bits - 1) - 1)
 
 
@@ -49,7 +67,8 @@ class SpikingConv(nn.Module):
 
     def __init__(self, spec, channels, side, shortcut_channels, shortcut_side, network):
         super().__init__()
-        self.spec, self.side, self.k, self.bits = spec, side, network.k, network.weight_bits
+        self.spec, self.side, self.k = spec, side, network.k
+        self.bits, self.pairs = spec.weight_bits or network.weight_bits, network.steps == 2
         self.out_side = side // spec.stride
         self.weight = nn.Parameter(torch.empty(spec.channels, channels, spec.kernel, spec.kernel))
         nn.init.normal_(self.weight, std=(channels * spec.kernel**2) ** -0.5)
@@ -59,7 +78,13 @@ class SpikingConv(nn.Module):
             self.shortcut_stride = shortcut_side // self.out_side
         self.norm = nn.BatchNorm2d(spec.channels)
         self.carrying = True
-        self.gain = nn.Parameter(torch.tensor(0.1)) if spec.carry is Carry.OMEGA else None
+        self.gain = self.series = None
+        if spec.carry is Carry.OMEGA and spec.table == "learnt":
+            start = torch.zeros(2, HARMONICS)
+            start[0, 0] = 0.4 * GAIN
+            self.series = nn.Parameter(start)
+        elif spec.carry is Carry.OMEGA:
+            self.gain = nn.Parameter(torch.tensor(GAIN))
         self.surrogate = SURROGATES["triangle"]
 
     def integer_weights(self):
@@ -87,15 +112,19 @@ class SpikingConv(nn.Module):
             u = [whole] if spec.windows is Windows.NONE else split(whole, spec.windows)
             if spec.carry is Carry.NONE or not self.carrying:
                 # Every window over a pixel has the same potential: one comparison does for all.
-                return self.fire(whole) * spec.condense.top, u
+                return self.fire(whole) * (spec.condense.top if spec.condense is Condense.MSP else 1), u
         if not self.carrying:
             spec = replace(spec, carry=Carry.NONE)
-        v, spikes = chain(u, previous, spec, self.gain, self.k, self.fire)
+        shape = self.gain if self.series is None else self.series
+        v, spikes = chain(u, previous, spec, shape, self.k, self.fire, self.pairs)
         return condense(spikes, spec, self.out_side), v
 
     def fire(self, v):
-        """Spikes of potentials ``v``, rounded to the integer grid or not."""
-        return fire(v, 2.0 ** -(self.k + 1), self.surrogate)
+        """Spikes or levels of potentials ``v``, rounded to the integer grid or not."""
+        step = 2.0 ** -(self.k + 1)
+        if self.spec.levels > TOP_LEVEL:
+            return relu(v, step, self.spec.levels)
+        return fire(v, step, self.surrogate, self.spec.levels)
 
     def export(self):
         """Fold into a ``QuantisedLayer``; raises ``ModelError`` on NaN or infinite parameters."""
@@ -114,16 +143,29 @@ class SpikingConv(nn.Module):
             shift = 0
             while shift < 15 and (slope.abs().max() * 2 ** (shift + 1)).round() <= top:
                 shift += 1
-            gain = self.gain.item() if self.gain is not None and self.carrying else 0.0
-            table = None if self.gain is None else arith.omega_table(self.k, gain)
         return QuantisedLayer(
             weight=main.numpy().astype("int8"),
             shortcut=None if side_path is None else side_path.numpy().astype("int8"),
             scale=(slope * 2**shift).round().long().numpy(),
             shift=shift,
             bias=torch.floor(offset + 0.5).clamp(-top - 1, top).long().numpy(),
-            table=table,
+            table=self._table(),
         )
+
+    def _table(self):
+        """Entries of the Omega table, int64 (16 TH,), or None; all zero while the carries are off."""
+        if self.spec.carry is not Carry.OMEGA:
+            return None
+        if self.spec.table == "inside":
+            raise ModelError(
+                f"layer {self.spec.name!r}: a carry with the cosine inside the sine has no table; use 'sine'"
+            )
+        if self.series is None:
+            return arith.omega_table(self.k, self.gain.item() if self.carrying else 0.0)
+        unit = 2.0 ** (self.k + 1)
+        values = harmonics(torch.arange(2 ** (self.k + 4)).double() / unit, self.series.detach().double())
+        table = torch.floor(values * unit + 0.5).clamp(-2 * unit, 2 * unit - 1).long()
+        return (table if self.carrying else 0 * table).numpy()
 
 
 class Classifier(nn.Module):
@@ -168,6 +210,7 @@ class SpikingNetwork(nn.Module):
             self.layers.append(SpikingConv(layer, channels, side, *skip, spec))
             self.layers[-1].surrogate = SURROGATES[surrogate]
         self.classifier = Classifier(geometry[-1][0].channels, geometry[-1][3], spec)
+        self.carrying = True
 
     def forward(self, pixels):
         """Logits (batch, classes)."""
@@ -179,8 +222,17 @@ class SpikingNetwork(nn.Module):
 
     def set_carrying(self, on):
         """Switch the carries of all layers on or off; off, an exported Omega table is all zero."""
+        self.carrying = on
         for layer in self.layers:
             layer.carrying = on
+
+    @property
+    def learns_tables(self):
+        return any(layer.series is not None for layer in self.layers)
+
+    def roughness(self):
+        """Sum of the learnt tables' roughness, for a penalty."""
+        return sum(roughness(layer.series) for layer in self.layers if layer.series is not None)
 
     def gains(self):
         """The learnt gain of every Omega layer."""

@@ -39,7 +39,7 @@ def join(parts, windows, side):
 def cover(windows, side, like):
     """How many windows lie over each pixel: (side, side)."""
     size, _ = window_frame(windows, side)
-    return join([torch.ones(size, size, dtype=like.dtype) for _ in range(4)], windows, side).to(like.device)
+    return join([torch.ones(size, size, dtype=like.dtype, device=like.device) for _ in range(4)], windows, side)
 
 
 def on_grid(v, k):
@@ -64,32 +64,71 @@ def omega(a, b, gain, k):
     return on_grid(plus, k) + on_grid(minus, k)
 
 
-def carry_over(kind, a, b, gain, k):
-    """Carry into the next window from ``b``, this layer's potential, and ``a``, the layer before's."""
+def omega_inside(a, b, gain, k):
+    """0.8 gain * sin(pi a / 4 * cos(pi b / 4)): the form of paper A's published code. No one-dimensional table holds it."""
+    return on_grid(0.8 * gain * torch.sin(math.pi / 4 * a * torch.cos(math.pi / 4 * b)), k)
+
+
+def harmonics(x, series):
+    """A function of period 8 as a Fourier series: ``series`` (2, n) amplitudes of sines and cosines of n harmonics.
+
+    A table of 16 TH entries is one period, so a learnt table is a learnt series: smooth where its upper
+    harmonics are small.
+    """
+    total = 0
+    for n in range(series.shape[1]):
+        angle = math.pi / 4 * (n + 1) * x
+        total = total + series[0, n] * torch.sin(angle) + series[1, n] * torch.cos(angle)
+    return total
+
+
+def roughness(series):
+    """Mean square of the second derivative of ``harmonics``, in units of (pi / 4)**4 / 2."""
+    order = torch.arange(1, series.shape[1] + 1, device=series.device)
+    return (series**2 * order**4).sum()
+
+
+def omega_learnt(a, b, series, k):
+    """S(a+b) + S(a-b) with the learnt table S."""
+    return on_grid(harmonics(a + b, series), k) + on_grid(harmonics(a - b, series), k)
+
+
+def carry_over(spec, a, b, shape, k):
+    """Carry into the next window from ``b``, this layer's potential, and ``a``, the layer before's.
+
+    ``shape``: the learnt gain or series of an Omega carry.
+    """
+    kind = spec.carry
     if kind is Carry.OMEGA:
-        return omega(a, b, gain, k)
+        return {"sine": omega, "inside": omega_inside, "learnt": omega_learnt}[spec.table](a, b, shape, k)
     if kind is Carry.MEAN:
         i = (a + b) * 2**k
         return leak(sg.straight_through(torch.floor(i) / 2 ** (k + 1), (a + b) / 2), k)
     if kind is Carry.RELU:
         return leak((a + b).clamp(min=0), k)
+    if kind is Carry.SUM:
+        return leak(a + b, k)
+    if kind is Carry.RESET:
+        taken = sum((b.detach() > threshold).to(b.dtype) for threshold in sg.thresholds(spec.levels))
+        return leak(b - sg.THRESHOLD * taken, k)
     return leak(b, k)
 
 
-def chain(u, previous, spec, gain, k, fire):
+def chain(u, previous, spec, shape, k, fire, pairs=False):
     """Potentials and spikes of the four windows in their order; no reset at one time step.
 
     ``u``: four currents; ``previous``: four potentials of the layer before, or None; ``fire`` maps a
-    potential to spikes. Returns (four potentials, four spike maps).
+    potential to spikes; ``pairs``: nothing is carried from window 1 to window 2. Returns (four potentials,
+    four spike maps).
     """
     if spec.carry is Carry.NONE:
         return u, [fire(v) for v in u]
     potentials = []
     for index, current in enumerate(u):
         v = on_grid(current, k)
-        if index:
+        if index and not (pairs and index == 2):
             a = on_grid(previous[index - 1], k) if spec.carry.takes_previous else None
-            v = v + carry_over(spec.carry, a, potentials[-1], gain, k)
+            v = v + carry_over(spec, a, potentials[-1], shape, k)
         potentials.append(v)
     return potentials, [fire(v) for v in potentials]
 

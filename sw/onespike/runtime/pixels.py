@@ -21,7 +21,8 @@ def prepare(program, images):
         if images.shape[1:] == patched:
             return images
         if images.shape[1:] == plain:
-            return arrange(images, program.metadata["patch"], program.metadata.get("steps", 1))
+            given = program.metadata
+            return arrange(images, given["patch"], given.get("steps", 1), given.get("encoding", "planes"))
     raise DataError(
         f"images are {images.dtype} {images.shape}, the program takes uint8 (n, {', '.join(map(str, plain or patched))}); "
         "convert or crop them"
