@@ -4,9 +4,12 @@ For tests and ``make fuzz``: the weights mean nothing, but scales and biases are
 layers fire neither never nor always.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from .compiler import compile
+from .contract import arith
 from .contract.config import PARAMETER_BITS
 from .contract.isa import Carry, Condense, Padding, Windows
 from .errors import LimitError
@@ -19,7 +22,7 @@ def draw(seed, config):
     rng = np.random.default_rng(seed)
     # The compiler is asked what fits; a network too large for the core is drawn again, smaller.
     for size in (1.0, 0.8, 0.6, 0.4, 0.25, 0.15):
-        spec = _spec(rng, config, size, seed)
+        spec = _varied(np.random.default_rng([seed, int(100 * size)]), _spec(rng, config, size, seed))
         model = _model(rng, spec)
         try:
             compile(model, config)
@@ -81,13 +84,38 @@ def _layer(rng, config, size, index, side, sides, previous):
     return layer, out
 
 
+def _varied(rng, spec):
+    """``spec`` with what stands beside the shapes: time steps, levels, narrow weights, carries that differ little."""
+    if rng.random() < 0.2 and spec.image[1] // spec.patch % 4 == 0:
+        # The same maps, each of four steps of a smaller image.
+        colours, side, _ = spec.image
+        same = {"windows": Windows.N, "padding": Padding.WINDOW, "condense": Condense.OR}
+        layers = tuple(replace(layer, **same) for layer in spec.layers)
+        steps = int(rng.choice([2, 4]))
+        spec = replace(spec, image=(colours, side // 2, side // 2), layers=layers, steps=steps)
+    layers = []
+    for layer in spec.layers:
+        levels, carry, bits = 1, layer.carry, None
+        if layer.windows is not Windows.D and rng.random() < 0.3:
+            levels = arith.TOP_LEVEL
+        if carry in (Carry.NONE, Carry.LEAK) and layer.windows is not Windows.NONE and rng.random() < 0.4:
+            carry = Carry.RESET
+        elif carry.takes_previous and rng.random() < 0.25:
+            carry = Carry.SUM
+        if rng.random() < 0.2:
+            bits = int(rng.integers(2, spec.weight_bits + 1))
+        layers.append(replace(layer, levels=levels, carry=carry, weight_bits=bits))
+    return replace(spec, layers=tuple(layers))
+
+
 def _model(rng, spec):
     geometry = spec.geometry()
     tops = [255] + [layer.top for layer in spec.layers]
     layers = []
     for index, (layer, channels, _, _, source) in enumerate(geometry):
-        weight = _weights(rng, spec, (layer.channels, channels, layer.kernel, layer.kernel))
-        shortcut = None if source is None else _weights(rng, spec, (layer.channels, geometry[source][0].channels, 1, 1))
+        bits = layer.weight_bits or spec.weight_bits
+        weight = _weights(rng, bits, (layer.channels, channels, layer.kernel, layer.kernel))
+        shortcut = None if source is None else _weights(rng, bits, (layer.channels, geometry[source][0].channels, 1, 1))
         spread = np.sqrt((weight.astype(float) ** 2).sum((1, 2, 3)) + 1) * tops[index] * 0.4
         slope = 2 ** (spec.k + 1) * rng.uniform(0.3, 2.0, layer.channels) / spread
         if rng.random() < 0.15:
@@ -101,12 +129,12 @@ def _model(rng, spec):
             # Any function is allowed in the table, not only a sine.
             table = rng.integers(-(2 ** (spec.k + 2)), 2 ** (spec.k + 2), 2 ** (spec.k + 4))
         layers.append(QuantisedLayer(weight, shortcut, scale.astype(np.int64), shift, bias.astype(np.int64), table))
-    weight = _weights(rng, spec, (spec.classes, spec.layers[-1].channels))
+    weight = _weights(rng, spec.weight_bits, (spec.classes, spec.layers[-1].channels))
     return QuantisedModel(spec, layers, weight, rng.integers(-500, 500, spec.classes))
 
 
-def _weights(rng, spec, shape):
-    top = 2 ** (spec.weight_bits - 1)
+def _weights(rng, bits, shape):
+    top = 2 ** (bits - 1)
     if rng.random() < 0.1:
         return np.full(shape, rng.choice([-top, top - 1]), np.int8)
     return rng.integers(-top, top, shape).astype(np.int8)

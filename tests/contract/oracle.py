@@ -24,6 +24,14 @@ def fire(v, k):
     return Fraction(v, 2 ** (k + 1)) > Fraction(1, 2)
 
 
+def fire_level(v, k):
+    return sum(Fraction(v, 2**k) > n for n in (1, 2, 3))
+
+
+def fired(v, levels, k):
+    return fire_level(v, k) if levels else int(fire(v, k))
+
+
 def leak(v):
     return sum(math.floor(Fraction(v, d)) for d in (4, 8, 32))
 
@@ -34,6 +42,14 @@ def carry_mean(a, b):
 
 def carry_relu(a, b):
     return leak(max(a + b, 0))
+
+
+def carry_sum(a, b):
+    return leak(a + b)
+
+
+def carry_reset(b, level, k):
+    return leak(b - level * 2**k)
 
 
 def omega_addresses(a, b, k):

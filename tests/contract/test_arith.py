@@ -45,6 +45,12 @@ WORKED = [
     ("fire", (32, 5), False),
     ("fire", (33, 5), True),
     ("fire", (-33, 5), False),
+    # fire_level: thresholds 32, 64, 96, each strict
+    *(("fire_level", (v, 5), level) for v, level in ((-99, 0), (32, 0), (33, 1), (64, 1), (65, 2), (96, 2), (97, 3))),
+    ("fire_level", (2047, 5), 3),
+    ("fired", (97, 0, 5), 1),
+    ("fired", (97, 1, 5), 3),
+    ("fired", (32, 0, 5), 0),
     # leak: 16 + 8 + 2 of 64, every term floored by itself
     ("leak", (64,), 26),
     ("leak", (-1,), -3),
@@ -53,6 +59,12 @@ WORKED = [
     ("carry_mean", (64, 65), 26),
     ("carry_relu", (-5, 4), 0),
     ("carry_relu", (40, 24), 26),
+    ("carry_sum", (-5, 4), -3),
+    ("carry_sum", (40, 24), 26),
+    # 97 fires one spike, or level 3: 65 or 1 are left
+    ("carry_reset", (97, 1, 5), 26),
+    ("carry_reset", (97, 3, 5), 0),
+    ("carry_reset", (-1, 0, 5), -3),
     ("omega_addresses", (-1, 0, 5), (511, 511)),
     ("omega_addresses", (300, 300, 5), (88, 0)),
     ("condense_level", (3, 2), 3),
@@ -77,9 +89,13 @@ def disagreements(module):
         "current": itertools.product(range(-20, 21, 3), (-7, -1, 3, 8), range(4), (-9, 0, 5), (5,)),
         "potential": itertools.product(narrow, narrow, (6,)),
         "fire": itertools.product(narrow, (2, 5)),
+        "fire_level": itertools.product(range(-70, 200), (2, 5)),
+        "fired": itertools.product(range(-70, 200), (0, 1), (2, 5)),
         "leak": ((v,) for v in range(-300, 300)),
         "carry_mean": itertools.product(narrow, narrow),
         "carry_relu": itertools.product(narrow, narrow),
+        "carry_sum": itertools.product(narrow, narrow),
+        "carry_reset": itertools.product(range(-40, 200), range(4), (2, 5)),
         "omega_addresses": itertools.product(range(-70, 71, 3), range(-70, 71), (0, 1, 2)),
         "condense_level": ((c, n) for n in range(3) for c in range(2**n + 1)),
         "combine_plane": itertools.product(narrow, narrow),
@@ -139,9 +155,13 @@ def test_amaranth_means_the_same(rng):
         "saturate_narrow": arith.saturate(a, 16),
         "potential": arith.potential(a, b, 12),
         "fire": arith.fire(a, 5),
+        "fire_level": arith.fire_level(a, 5),
+        "fired": arith.fired(a, shift[0], 5),
         "leak": arith.leak(a),
         "carry_mean": arith.carry_mean(a, b),
         "carry_relu": arith.carry_relu(a, b),
+        "carry_sum": arith.carry_sum(a, b),
+        "carry_reset": arith.carry_reset(b, shift[:2], 5),
         "plus": arith.omega_addresses(a, b, 5)[0],
         "minus": arith.omega_addresses(a, b, 5)[1],
         "combine_plane": arith.combine_plane(acc, a),
@@ -166,9 +186,13 @@ def test_amaranth_means_the_same(rng):
                 "saturate_narrow": va,
                 "potential": oracle.potential(va, vb, 12),
                 "fire": oracle.fire(va, 5),
+                "fire_level": oracle.fire_level(va, 5),
+                "fired": oracle.fired(va, vshift & 1, 5),
                 "leak": oracle.leak(va),
                 "carry_mean": oracle.carry_mean(va, vb),
                 "carry_relu": oracle.carry_relu(va, vb),
+                "carry_sum": oracle.carry_sum(va, vb),
+                "carry_reset": oracle.carry_reset(vb, vshift & 3, 5),
                 "plus": oracle.omega_addresses(va, vb, 5)[0],
                 "minus": oracle.omega_addresses(va, vb, 5)[1],
                 "combine_plane": oracle.combine_plane(vacc, va),
@@ -190,6 +214,23 @@ def test_omega_table_is_the_paper_function(k):
         plus, minus = arith.omega_addresses(a, b, k)
         exact = 0.4 * 2 * th * 2 * math.sin(math.pi * a / (8 * th)) * math.cos(math.pi * b / (8 * th))
         assert abs(table[plus] + table[minus] - exact) <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("k", [1, 5, 9])
+def test_levels_of_every_potential(k):
+    """The gateware's form at every potential of 12 bits."""
+    v, m = Signal(signed(12)), Module()
+    level = Signal(4)
+    m.d.comb += level.eq(arith.fire_level(v, k))
+
+    async def bench(ctx):
+        for value in range(-2048, 2048):
+            ctx.set(v, value)
+            assert ctx.get(level) == oracle.fire_level(value, k)
+
+    simulator = Simulator(m)
+    simulator.add_testbench(bench)
+    simulator.run()
 
 
 def test_omega_table_gain():

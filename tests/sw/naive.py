@@ -37,11 +37,12 @@ def scores(model, pixels):
                             )
                         rounding = 2 ** (layer.shift - 1) if layer.shift else 0
                         u = clamp(floor_div(acc * int(layer.scale[c]) + rounding, 2**layer.shift) + int(layer.bias[c]))
-                        if w and entry.windows is not Windows.NONE and entry.carry is not Carry.NONE:
+                        chained = w and not (spec.steps == 2 and w == 2)
+                        if chained and entry.windows is not Windows.NONE and entry.carry is not Carry.NONE:
                             a = previous[w - 1].get((c, i, j), 0) if previous else 0
-                            u = clamp(u + carry(layer, entry.carry, a, kept[w - 1][c, i, j]))
+                            u = clamp(u + carry(layer, entry, spec.k, a, kept[w - 1][c, i, j]))
                         window[c, i, j] = u
-                        result[c][i + oy][j + ox] += u > 2**spec.k
+                        result[c][i + oy][j + ox] += fired(u, entry, spec.k)
             for i in range(size):
                 for j in range(size):
                     cover[i + oy][j + ox] += 1
@@ -50,7 +51,10 @@ def scores(model, pixels):
             for y in range(out):
                 for x in range(out):
                     count = result[c][y][x]
-                    result[c][y][x] = 4 * count // cover[y][x] if entry.condense is Condense.MSP else int(count > 0)
+                    if entry.condense is Condense.MSP:
+                        result[c][y][x] = 4 * count // cover[y][x]
+                    elif entry.levels == 1:
+                        result[c][y][x] = int(count > 0)
         maps.append(result)
         previous = kept
     totals = [sum(map(sum, plane)) for plane in maps[-1]]
@@ -74,7 +78,12 @@ def convolve(levels, weight, stride, i, j, oy, ox, size, side, inside):
     return total
 
 
-def carry(layer, kind, a, b):
+def fired(v, entry, k):
+    return sum(v > n * 2**k for n in range(1, entry.levels + 1))
+
+
+def carry(layer, entry, k, a, b):
+    kind = entry.carry
     if kind is Carry.OMEGA:
         size = len(layer.table)
         return int(layer.table[(a + b) % size]) + int(layer.table[(a - b) % size])
@@ -82,4 +91,8 @@ def carry(layer, kind, a, b):
         b = floor_div(a + b, 2)
     elif kind is Carry.RELU:
         b = max(a + b, 0)
+    elif kind is Carry.SUM:
+        b = a + b
+    elif kind is Carry.RESET:
+        b = b - fired(b, entry, k) * 2**k
     return floor_div(b, 4) + floor_div(b, 8) + floor_div(b, 32)

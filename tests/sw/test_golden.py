@@ -6,6 +6,7 @@ import torch
 
 from onespike.compiler import compile
 from onespike.contract.config import preset
+from onespike.contract.isa import output_planes
 from onespike.contract.program import Program
 from onespike.errors import DataError
 from onespike.golden import decide, run, run_traced, spike_words
@@ -58,11 +59,11 @@ def test_spike_words_hold_every_level(rng):
     program = compile(draw(2, TINY)[0], TINY).program
     for layer in program.layers[:-1]:
         half, channels = layer["half"], layer["channels"]
-        levels = rng.integers(0, 2 ** layer["condense"].planes, (channels, 2 * half, 2 * half))
+        levels = rng.integers(0, 2 ** output_planes(layer), (channels, 2 * half, 2 * half))
         addresses, words = spike_words(program, layer, levels)
         memory = dict(zip(addresses.tolist(), words.tolist(), strict=True))
         for c, y, x in np.ndindex(levels.shape):
-            for plane in range(layer["condense"].planes):
+            for plane in range(output_planes(layer)):
                 place = y % half * half + x % half
                 group = c // TINY.word * layer["group_step"]
                 word = memory[layer["base"] + plane * layer["plane_step"] + group + place]

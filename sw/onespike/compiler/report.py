@@ -99,6 +99,7 @@ def layer_row(spec, index, config, layer, maps, bits, cycles, beats):
     mode = entry.windows.name.lower() + (f" {entry.padding.name.lower()}" if entry.windows.value else "")
     mode += f" {entry.carry.name.lower()}" if entry.carry.value else ""
     mode += " msp" if entry.condense.value else ""
+    mode += " levels" if layer["levels"] else ""
     return LayerReport(
         name=entry.name,
         shape=f"{channels}->{entry.channels} {entry.kernel}x{entry.kernel}/{entry.stride} @{side}",

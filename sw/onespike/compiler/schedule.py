@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ..contract.config import ADMITTED, GROUP, TAPS, WINDOWS
-from ..contract.isa import LAYER_WORDS, Condense, Op, Windows
+from ..contract.isa import LAYER_WORDS, Op, Windows, output_planes
 
 # Cycles between registers of the core, from its sources.
 _LAYER_TO_BLOCK = 2  # a layer begins -> its first block is sent
@@ -100,9 +100,8 @@ def _position_cycles(layer, group, config):
     done = [min(layer["words"], n * config.outputs // config.word) for n in (group, group + 1)]
     if (group + 1) * config.outputs >= layer["channels"]:
         done[1] = layer["words"]
-    planes = 3 if layer["condense"] is Condense.MSP else 1
     windows = WINDOWS if layer["windows"] is Windows.D else 1
-    return max(config.slots, (done[1] - done[0]) * planes * windows)
+    return max(config.slots, (done[1] - done[0]) * output_planes(layer) * windows)
 
 
 def _walked(layer, count):

@@ -12,7 +12,7 @@ with theta = 0.5).
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Mux, Value
+from amaranth.hdl import Cat, Mux, Value
 
 
 def where(condition, yes, no) -> Any:
@@ -80,6 +80,8 @@ def fire(v, k):
 
 TOP_LEVEL = 3
 """Largest level of a multi-threshold neuron: two bit planes."""
+LEVEL_BITS = TOP_LEVEL.bit_length()
+"""Bits of what a neuron fires, spike or level."""
 
 
 def fire_level(v, k):
@@ -87,7 +89,20 @@ def fire_level(v, k):
 
     ``clamp((v - 1) >> k, 0, 3)``: the first threshold is that of ``fire``.
     """
+    if isinstance(v, Value):  # the same, without three comparators: whole thresholds, less one where nothing is left over
+        left: Any = v[:k]
+        above: Any = v[k + 2 : -1]
+        some, high = left.any(), above.any()
+        low, twice = v[k], v[k + 1]
+        level = Cat(high | Mux(some, low, twice & ~low), high | (twice & (low | some)))
+        return Mux(v[-1], 0, level)
     return (v > (1 << k)) * 1 + (v > (2 << k)) * 1 + (v > (3 << k)) * 1
+
+
+def fired(v, levels, k):
+    """What a neuron of potential ``v`` fires: a spike 0 or 1, or where ``levels`` is set a level 0..3."""
+    level = fire_level(v, k)
+    return where(levels, level, (level != 0) * 1)
 
 
 def leak(v):
@@ -95,15 +110,30 @@ def leak(v):
     return (v >> 2) + (v >> 3) + (v >> 5)
 
 
+def mean(a, b):
+    """Mean of two potentials, rounded down."""
+    return (a + b) >> 1
+
+
+def rectified_sum(a, b):
+    """Sum of two potentials, 0 where it is negative."""
+    total = a + b
+    return where(total < 0, 0, total)
+
+
+def soft_reset(b, level, k):
+    """Potential less the ``level`` thresholds that it has fired."""
+    return b - (level << k)
+
+
 def carry_mean(a, b):
     """Leaked mean of the two potentials (the CIFAR-100 variant of paper A)."""
-    return leak((a + b) >> 1)
+    return leak(mean(a, b))
 
 
 def carry_relu(a, b):
     """Leaked, rectified sum of the two potentials (paper A, Fig. 5a)."""
-    total = a + b
-    return leak(where(total < 0, 0, total))
+    return leak(rectified_sum(a, b))
 
 
 def carry_sum(a, b):
@@ -113,7 +143,7 @@ def carry_sum(a, b):
 
 def carry_reset(b, level, k):
     """Leaked potential after the soft reset, which takes ``level`` thresholds off (paper A, Eq. 2; paper B)."""
-    return leak(b - (level << k))
+    return leak(soft_reset(b, level, k))
 
 
 def omega_addresses(a, b, k):
@@ -133,11 +163,13 @@ def condense_level(count, cover_log2):
     return (count << 2) >> cover_log2
 
 
-def omega_table(k, gain):
-    """Omega's sine table S[i] = round(gain * 0.8 TH sin(pi i / (8 TH))), 16 TH entries (P3).
+def omega_table(k, gain, theta=0.5):
+    """Omega's sine table S[i] = round(gain * 0.8 TH sin(theta pi i / (4 TH))), 16 TH entries (P3).
 
-    ``gain`` 1.0 is the paper's function with the leak of 0.4 folded in. int64 array.
+    ``gain`` 1.0 is the paper's function with the leak of 0.4 folded in; i counts from -8 TH, in two's complement.
+    int64 array.
     """
     th = 1 << k
     index = np.arange(16 * th)
-    return np.floor(gain * 0.8 * th * np.sin(np.pi * index / (8 * th)) + 0.5).astype(np.int64)
+    index -= 16 * th * (index >= 8 * th)
+    return np.floor(gain * 0.8 * th * np.sin(theta * np.pi * index / (4 * th)) + 0.5).astype(np.int64)

@@ -8,6 +8,7 @@ decodes them with ``unpack``. Nothing here depends on a core configuration.
 from amaranth.hdl import Shape, signed, unsigned
 from amaranth.lib import data, enum
 
+from . import arith
 from .config import PARAMETER_BITS
 
 WORD_BITS = 32
@@ -58,7 +59,7 @@ class Carry(enum.Enum, shape=3):
     SUM = 5
     """``arith.carry_sum(a, b)``"""
     RESET = 6
-    """``arith.carry_reset(b)``: the LIF neuron's leak and soft reset; windows are time steps."""
+    """``arith.carry_reset(b, arith.fired(b))``: the LIF neuron's leak and soft reset; windows are time steps."""
 
     @property
     def takes_previous(self):
@@ -274,6 +275,16 @@ def unpack(record, value):
                 raw -= 1 << shape.width
             result[name] = field.shape(raw) if isinstance(field.shape, type) else raw
     return result
+
+
+def output_top(layer):
+    """Largest level of an output pixel of a layer, given as a dictionary of ``Layer`` fields."""
+    return arith.TOP_LEVEL if layer["levels"] else layer["condense"].top
+
+
+def output_planes(layer):
+    """Bit planes of an output pixel of a layer, given as a dictionary of ``Layer`` fields."""
+    return output_top(layer).bit_length()
 
 
 def to_words(value, count):

@@ -6,16 +6,23 @@ import numpy as np
 
 from ..contract import arith
 from ..contract.config import PIXEL_BITS, TAPS
-from ..contract.isa import Op, Padding, Windows
+from ..contract.isa import Op, Padding, Windows, output_planes
 from .encoder import pad_channels
 from .layers import convolve, corners
 from .network import base_of
 
 
 def fired_spikes(program, trace):
-    """Spikes that the layers' neurons fired per image, int64 (n,): each window's own, before any are condensed."""
-    windows = [potentials for layer in trace.potentials for potentials in layer]
-    return np.sum([arith.fire(v, program.config.k).sum((1, 2, 3), dtype=np.int64) for v in windows], axis=0)
+    """Spikes that the layers' neurons fired per image, int64 (n,): each window's own, before any are condensed.
+
+    A level has as many spikes as bits that are set: each is one in its plane.
+    """
+    fired = [
+        np.bitwise_count(arith.fired(v, layer["levels"], program.config.k)).sum((1, 2, 3), dtype=np.int64)
+        for layer, windows in zip(program.layers, trace.potentials, strict=False)
+        for v in windows
+    ]
+    return np.sum(fired, axis=0)
 
 
 def effective_sop(program, pixels, trace):
@@ -24,15 +31,20 @@ def effective_sop(program, pixels, trace):
     ``pixels`` uint8 (n, C, H, W) and ``trace`` of the same run. Counts what the array does: a dilated
     layer that is scanned window by window counts overlapping pixels more than once.
     """
+    return sum(effective_sop_by_layer(program, pixels, trace)) / len(pixels)
+
+
+def effective_sop_by_layer(program, pixels, trace):
+    """The adds of ``effective_sop`` in each layer, summed over the images: list of int."""
     maps = {program.image_base: np.bitwise_count(pixels).sum(1, dtype=np.int64)}
-    total = 0
+    counts = [0] * len(program.layers)
     for index, layer in enumerate(program.layers):
         for name in ("main", "shortcut"):
             if layer[name]["planes"]:
-                total += layer["channels"] * _hits(layer, layer[name], maps[base_of(layer[name])])
+                counts[index] += layer["channels"] * _hits(layer, layer[name], maps[base_of(layer[name])])
         if layer["op"] is Op.SPIKE:
             maps[layer["base"]] = np.bitwise_count(trace.levels[index].astype(np.uint8)).sum(1, dtype=np.int64)
-    return total / len(pixels)
+    return counts
 
 
 def _hits(layer, source, bits):
@@ -67,7 +79,7 @@ def silent_beats(program, pixels, trace):
                 counts[index] += repeats * np.array([together.size, (~together).sum(), (~spikes).sum()])
         if layer["op"] is Op.SPIKE:
             levels = trace.levels[index].astype(np.uint8).transpose(1, 0, 2, 3)
-            maps[layer["base"]] = np.stack([levels >> plane & 1 for plane in range(layer["condense"].planes)])
+            maps[layer["base"]] = np.stack([levels >> plane & 1 for plane in range(output_planes(layer))])
     return counts
 
 

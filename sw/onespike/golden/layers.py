@@ -8,7 +8,7 @@ import numpy as np
 
 from ..contract import arith
 from ..contract.config import POTENTIAL_BITS, TAPS, WINDOWS
-from ..contract.isa import Carry, Condense, Padding, Windows
+from ..contract.isa import Carry, Condense, Padding, Windows, output_top
 from .encoder import pad_channels
 
 
@@ -91,14 +91,18 @@ def carry_over(layer, program, a, b):
         return arith.carry_mean(a, b)
     if layer["carry"] is Carry.RELU:
         return arith.carry_relu(a, b)
+    if layer["carry"] is Carry.SUM:
+        return arith.carry_sum(a, b)
+    if layer["carry"] is Carry.RESET:
+        return arith.carry_reset(b, arith.fired(b, layer["levels"], program.config.k), program.config.k)
     return arith.leak(b)
 
 
 def chain(layer, program, currents, previous):
-    """Potentials of the windows in their order; nothing is reset at one time step."""
+    """Potentials of the windows in their order: one chain, or with ``pairs`` two chains of two."""
     potentials = currents[:1]
     for index, u in enumerate(currents[1:]):
-        if layer["carry"] is not Carry.NONE:
+        if layer["carry"] is not Carry.NONE and not (layer["pairs"] and index == 1):
             a = previous[index] if layer["carry"].takes_previous else None
             u = arith.potential(u, carry_over(layer, program, a, potentials[-1]), POTENTIAL_BITS)
         potentials.append(u)
@@ -106,7 +110,7 @@ def chain(layer, program, currents, previous):
 
 
 def condense(layer, spikes):
-    """Levels (o, n, side, side) of one map from four windows of spikes."""
+    """Levels (o, n, side, side) of one map from four windows of what neurons fired; levels do not overlap."""
     side, windows = 2 * layer["half"], layer["windows"]
     total = np.zeros((*spikes[0].shape[:2], side, side), np.int64)
     cover = np.zeros((side, side), np.int64)
@@ -115,7 +119,7 @@ def condense(layer, spikes):
         cover[y, x] += 1
     if layer["condense"] is Condense.MSP:
         return arith.condense_level(total, np.log2(cover).astype(np.int64))
-    return (total > 0).astype(np.int64)
+    return total if layer["levels"] else (total > 0).astype(np.int64)
 
 
 def run_layer(program, layer, sources, previous):
@@ -131,10 +135,10 @@ def run_layer(program, layer, sources, previous):
         arith.current(acc, scale, layer["shift"], bias, POTENTIAL_BITS) for acc in accumulate(program, layer, sources)
     ]
     if layer["windows"] is Windows.NONE:
-        potentials, levels = parts, arith.fire(parts[0], program.config.k).astype(np.int64)
+        potentials, levels = parts, arith.fired(parts[0], layer["levels"], program.config.k)
     else:
         if len(parts) == 1:
             parts = [parts[0][:, :, y, x] for y, x in corners(layer["windows"], 2 * layer["half"])]
         potentials = chain(layer, program, parts, previous)
-        levels = condense(layer, [arith.fire(v, program.config.k) for v in potentials])
-    return pad_channels(levels.astype(np.float32), program.config.word), layer["condense"].top, potentials
+        levels = condense(layer, [arith.fired(v, layer["levels"], program.config.k) for v in potentials])
+    return pad_channels(levels.astype(np.float32), program.config.word), output_top(layer), potentials

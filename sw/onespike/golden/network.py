@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..contract.isa import Op
+from ..contract.isa import Op, output_planes
 from .classifier import score
 from .encoder import encode
 from .layers import run_layer
@@ -80,7 +80,7 @@ def spike_words(program, layer, levels):
     # groups, word, quadrant row, row, quadrant column, column
     quadrants = padded.reshape(groups, word, 2, half, 2, half)
     planes = []
-    for plane in range(layer["condense"].planes):
+    for plane in range(output_planes(layer)):
         bits = np.einsum("gwyrxc,w->grcyx", quadrants >> plane & 1, 1 << np.arange(word))
         first = layer["base"] + plane * layer["plane_step"] + layer["group_step"] * np.arange(groups)
         planes.append(((first[:, None] + np.arange(half**2)).reshape(-1), bits.reshape(-1, 4)))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..contract import arith
+from ..contract.isa import output_planes, output_top
 from ..golden import run_traced
 
 WINDOW_NAMES = ("top left", "top right", "bottom left", "bottom right")
@@ -39,7 +40,7 @@ def spike_maps(program, pixels):
     names = program.metadata.get("layers", [f"layer {index}" for index in range(len(program.layers))])
     layers, bits = [], []
     for name, layer, levels, potentials in zip(names, program.layers, trace.levels, trace.potentials, strict=False):
-        planes, top = layer["condense"].planes, layer["condense"].top
+        planes, top = output_planes(layer), output_top(layer)
         bits += [levels >> plane & 1 for plane in range(planes)]
         window = potentials[0].shape[-1] if len(potentials) > 1 else 0
         if window:
