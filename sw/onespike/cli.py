@@ -153,7 +153,7 @@ def _virtual_board(arguments):
 
 
 def _parser():
-    from . import commands_board
+    from . import commands_board, commands_exchange, commands_recurrent
 
     parser = argparse.ArgumentParser(
         prog="onespike", description="From a network description to a board that classifies."
@@ -168,7 +168,10 @@ def _parser():
         train.add_argument(f"--{name}", type=kind)
     for name in ("smoothing", "jpeg", "carry-from"):
         train.add_argument(f"--{name}", type=float)
-    train.add_argument("--surrogate", choices=("rectangle", "triangle", "s3nn"))
+    train.add_argument("--surrogate", help="rectangle, triangle, s3nn or s3nn:ALPHA:BETA")
+    for name in ("mirror", "smoothness", "distill", "temperature"):
+        train.add_argument(f"--{name}", type=float)
+    train.add_argument("--teacher-epochs", type=int)
     train.add_argument("--shift", type=int, help="pixels by which images are moved at most")
     train.add_argument("--seed", type=int)
     train.add_argument("--stop-after", type=int, help="epochs after which to end before the schedule does")
@@ -198,7 +201,9 @@ def _parser():
     golden.add_argument("--data", help="folder that holds the data set")
     golden.set_defaults(run=_golden)
 
+    commands_exchange.add_parsers(commands)
     commands_board.add_parsers(commands)
+    commands_recurrent.add_parsers(commands)
     commands.add_parser("virtual-board", help="the whole board in simulation")
 
     emit = commands.add_parser("emit", help="write the documents that are generated from the contract")

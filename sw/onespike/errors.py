@@ -17,6 +17,10 @@ class ModelError(OnespikeError):
     """A trained model file is damaged, holds impossible values or does not fit its description."""
 
 
+class ExchangeError(OnespikeError):
+    """A network cannot be exchanged with another framework: the core, or the format, has no such part."""
+
+
 class LimitError(OnespikeError):
     """A network is beyond what the chosen core configuration can run."""
 
@@ -55,3 +59,7 @@ class ContractError(BoardError):
 
 class RecordingError(BoardError):
     """A recording is damaged, or the driver does not do what it did when it was recorded."""
+
+
+class ExperimentError(OnespikeError):
+    """A row of an experiment is malformed, or its training failed."""

@@ -33,7 +33,7 @@ class LayerSpec:
     overlapping windows; ``shortcut`` the name of an earlier layer whose spikes are added through a
     1x1 convolution (same accumulator, so no real value passes between layers); ``levels`` the largest
     level that a neuron fires, 1 (spikes) or 3 (paper B, windows none or N); ``weight_bits`` where it has fewer
-    than the network; ``table`` of an Omega carry: the ``sine`` of Eq. 5 or one that is ``learnt``.
+    than the network; ``table`` of an Omega carry: the ``sine`` of Eq. 5 with ``theta``, or one that is ``learnt``.
     """
 
     name: str
@@ -48,6 +48,7 @@ class LayerSpec:
     levels: int = 1
     weight_bits: int | None = None
     table: str = "sine"
+    theta: float = 0.5
 
     @property
     def top(self):

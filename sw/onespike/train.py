@@ -5,6 +5,7 @@ once, at the end, through the integer model.
 """
 
 import copy
+import functools
 import json
 import math
 import os
@@ -105,16 +106,29 @@ def float_accuracy(net, images, labels, device="cpu", batch=500):
     return 100 * right / len(images)
 
 
-class Trainer:
-    """One training run in a folder: ``checkpoint.pt``, ``log.jsonl``, at the end ``model.npz``."""
+@functools.lru_cache(maxsize=4)
+def images_of(dataset, root, jpeg):
+    """(data set, its training images uint8 (1 or 2, n, C, H, W): as they are, and after one JPEG generation)."""
+    data = load(dataset, root)
+    sources = [data.train_images] + ([jpeg_copy(data.train_images)] if jpeg else [])
+    return data, np.stack(sources)
 
-    def __init__(self, recipe, folder, data_root=None, resume=False):
+
+class Trainer:
+    """One training run in a folder: ``checkpoint.pt``, ``log.jsonl``, at the end ``model.npz``.
+
+    ``spec``: the network, where it is not the one that ``recipe.network`` names; ``teachers``: the folder of
+    the teachers' files (the one above the run's where it is None).
+    """
+
+    def __init__(self, recipe, folder, data_root=None, resume=False, spec=None, teachers=None):
         self.recipe, self.folder = recipe, Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         torch.manual_seed(recipe.seed)
-        self.spec = NetworkSpec.load(recipe.network)
-        self.data = load(recipe.dataset, data_root)
+        self.spec = spec or NetworkSpec.load(recipe.network)
+        self.teachers = Path(teachers or self.folder.parent)
+        self.data, self.sources = images_of(recipe.dataset, data_root, recipe.jpeg > 0)
         self.data.require(self.spec.image, self.spec.classes)
         self.net = SpikingNetwork(self.spec, recipe.surrogate)
         self.net.to(self.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (stubs lack it)
@@ -226,11 +240,8 @@ class Trainer:
 
     def prepare(self):
         """Bring the images, and a teacher where one is asked for, to the device."""
-        data, recipe = self.data, self.recipe
-        sources = [data.train_images] + ([jpeg_copy(data.train_images)] if recipe.jpeg else [])
-        stacked = torch.from_numpy(np.stack(sources))
-        labels = torch.from_numpy(data.train_labels)
-        self.feed = Feed(stacked, labels, recipe.jpeg, recipe.mirror, recipe.shift, self.device)
+        recipe, labels = self.recipe, torch.from_numpy(self.data.train_labels)
+        self.feed = Feed(torch.from_numpy(self.sources), labels, recipe.jpeg, recipe.mirror, recipe.shift, self.device)
         if recipe.distill:
             name = f"teacher-{recipe.dataset}-{recipe.teacher_epochs}.pt"
             self.teacher = taught(

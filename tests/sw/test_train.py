@@ -43,6 +43,7 @@ def small(tmp_path, monkeypatch):
     data = Dataset("cifar10", images[:128], labels[:128], images[128:], labels[128:], "exact")
     monkeypatch.setattr(training, "load", lambda name, root: data)
     monkeypatch.setattr(training, "VALIDATION", 32)
+    training.images_of.cache_clear()
     (tmp_path / "small.toml").write_text(NETWORK)
     return Recipe(network=str(tmp_path / "small.toml"), epochs=6, batch=16, rate=1e-2, jpeg=0.5, carry_from=0.5)
 

@@ -89,7 +89,7 @@ def fire_level(v, k):
 
     ``clamp((v - 1) >> k, 0, 3)``: the first threshold is that of ``fire``.
     """
-    if isinstance(v, Value):  # the same, without three comparators: whole thresholds, less one where nothing is left over
+    if isinstance(v, Value):  # the same, without three comparators: whole thresholds, one less if nothing is left over
         left: Any = v[:k]
         above: Any = v[k + 2 : -1]
         some, high = left.any(), above.any()

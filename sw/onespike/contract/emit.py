@@ -5,7 +5,7 @@ from pathlib import Path
 from amaranth.hdl import Shape
 
 from ..errors import OnespikeError
-from . import boards, boot, frames, isa, program, regs, soc
+from . import boards, boot, frames, isa, program, recurrent, regs, soc
 from .config import PRESETS
 
 _WORD = isa.WORD_BITS
@@ -213,7 +213,11 @@ def _struct(record):
     return [*lines, ""]
 
 
-FILES = {"docs/contract.md": contract_markdown, "firmware/contract.h": firmware_header}
+FILES = {
+    "docs/contract.md": contract_markdown,
+    "firmware/contract.h": firmware_header,
+    "firmware/recurrent_tables.h": recurrent.firmware_header,
+}
 """What is generated: path from the repository's root -> function that makes its text."""
 
 

@@ -37,7 +37,6 @@ class IntegerNetwork:
         return torch.from_numpy(array).to(self.device)
 
     def _layer(self, layer, spec, side, x, previous, skip):
-        k = self.model.spec.k
         inside = spec.padding is Padding.WINDOW and spec.windows is not Windows.NONE
         if inside:
             x = torch.cat(split(x, spec.windows))

@@ -17,7 +17,7 @@ from ..contract.isa import Carry, Condense, Padding, Windows
 from ..errors import ModelError
 from ..quantised import QuantisedLayer, QuantisedModel
 from .neuron import chain, condense, harmonics, roughness, split
-from .surrogate import SURROGATES, fire, relu
+from .surrogate import SURROGATES, fire, relu, surrogate_named
 
 # One weight step, in mean absolute weights: +-7 steps of 0.5 reach 2.8 sigma of a normal law.
 STEP = 0.5
@@ -161,7 +161,7 @@ class SpikingConv(nn.Module):
                 f"layer {self.spec.name!r}: a carry with the cosine inside the sine has no table; use 'sine'"
             )
         if self.series is None:
-            return arith.omega_table(self.k, self.gain.item() if self.carrying else 0.0)
+            return arith.omega_table(self.k, self.gain.item() if self.carrying else 0.0, self.spec.theta)
         unit = 2.0 ** (self.k + 1)
         values = harmonics(torch.arange(2 ** (self.k + 4)).double() / unit, self.series.detach().double())
         table = torch.floor(values * unit + 0.5).clamp(-2 * unit, 2 * unit - 1).long()
@@ -208,7 +208,7 @@ class SpikingNetwork(nn.Module):
         for layer, channels, side, _, source in geometry:
             skip = (None, None) if source is None else (geometry[source][0].channels, geometry[source][3])
             self.layers.append(SpikingConv(layer, channels, side, *skip, spec))
-            self.layers[-1].surrogate = SURROGATES[surrogate]
+            self.layers[-1].surrogate = surrogate_named(surrogate)
         self.classifier = Classifier(geometry[-1][0].channels, geometry[-1][3], spec)
         self.carrying = True
 

@@ -56,12 +56,16 @@ def leak(v, k):
     return sg.straight_through(exact, 0.40625 * v)
 
 
-def omega(a, b, gain, k):
-    """0.4 gain * 2 sin(pi a / 4) cos(pi b / 4) from the rounded one-dimensional table (Eq. 5, P3)."""
-    amplitude = 0.4 * gain
-    plus = amplitude * torch.sin(math.pi / 4 * (a + b))
-    minus = amplitude * torch.sin(math.pi / 4 * (a - b))
-    return on_grid(plus, k) + on_grid(minus, k)
+def sine(x, gain, theta):
+    """One of Omega's two sines, 0.4 gain sin(pi theta x / 2), over the period -4..4 of the table."""
+    if theta != 0.5:  # the table repeats there whether the sine does or not
+        x = x - 8 * torch.floor(x / 8 + 0.5)
+    return 0.4 * gain * torch.sin(math.pi / 2 * theta * x)
+
+
+def omega(a, b, gain, k, theta=0.5):
+    """0.4 gain * 2 sin(pi theta a / 2) cos(pi theta b / 2) from the rounded one-dimensional table (Eq. 5, P3)."""
+    return on_grid(sine(a + b, gain, theta), k) + on_grid(sine(a - b, gain, theta), k)
 
 
 def omega_inside(a, b, gain, k):
@@ -100,7 +104,9 @@ def carry_over(spec, a, b, shape, k):
     """
     kind = spec.carry
     if kind is Carry.OMEGA:
-        return {"sine": omega, "inside": omega_inside, "learnt": omega_learnt}[spec.table](a, b, shape, k)
+        if spec.table == "sine":
+            return omega(a, b, shape, k, spec.theta)
+        return {"inside": omega_inside, "learnt": omega_learnt}[spec.table](a, b, shape, k)
     if kind is Carry.MEAN:
         i = (a + b) * 2**k
         return leak(sg.straight_through(torch.floor(i) / 2 ** (k + 1), (a + b) / 2), k)

@@ -7,6 +7,8 @@ import functools
 
 import torch
 
+from ..errors import ModelError
+
 THRESHOLD = 0.5
 
 
@@ -31,6 +33,19 @@ def s3nn(x, alpha=4.0, beta=1.0):
 
 
 SURROGATES = {"rectangle": rectangle, "triangle": triangle, "s3nn": s3nn}
+
+
+def surrogate_named(name):
+    """The surrogate gradient ``name``; "s3nn:2:0.5" is S3NN's with alpha 2 and beta 0.5. Raises ``ModelError``."""
+    kind, *numbers = name.split(":")
+    try:
+        if kind == "s3nn" and len(numbers) == 2:
+            return functools.partial(s3nn, alpha=float(numbers[0]), beta=float(numbers[1]))
+        if not numbers:
+            return SURROGATES[kind]
+    except (KeyError, ValueError):
+        pass
+    raise ModelError(f"no surrogate gradient {name!r}; choose one of {', '.join(SURROGATES)} or s3nn:ALPHA:BETA")
 
 
 def thresholds(levels):
