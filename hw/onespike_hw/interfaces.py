@@ -16,6 +16,7 @@ kernel. A spike word lies at the same place in all four *quadrants* of its map.
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 
+from onespike.contract.arith import LEVEL_BITS
 from onespike.contract.config import POTENTIAL_BITS, TAPS, WINDOWS
 from onespike.contract.isa import Layer, Parameter
 
@@ -159,5 +160,6 @@ def potentials(config):
 
 
 def neuron_output(config):
-    """Spikes of the four windows, lane by lane."""
-    return data.StructLayout({"spikes": data.ArrayLayout(unsigned(WINDOWS), config.neurons), **chain_tag(config)})
+    """Spikes or levels of the four windows, lane by lane: ``fired[lane][window]``."""
+    levels = data.ArrayLayout(unsigned(LEVEL_BITS), WINDOWS)
+    return data.StructLayout({"fired": data.ArrayLayout(levels, config.neurons), **chain_tag(config)})

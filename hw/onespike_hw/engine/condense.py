@@ -1,5 +1,6 @@
 """Spikes back to the spike memory: channels become words, overlapping windows become one pixel."""
 
+import itertools
 from math import gcd
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
@@ -20,12 +21,14 @@ class Collector(wiring.Component):
     """Channels of a position, some at a time, to whole spike words.
 
     Output groups and spike words are of different size: what a group leaves over of a word is kept per
-    position until the next group brings the rest.
+    position until the next group brings the rest. The upper plane of levels is collected a cycle later than
+    the lower, so that one memory, of one read and one write a cycle, keeps what both leave over.
 
     Members
     -------
     layer : In(Layer); restart : In(1), pulse before a layer
-    i : In(stream(neuron_output)); o : Out(stream(word)): ``words[window]``, ``address`` of the word at
+    i : In(stream(neuron_output)); o : Out(stream(word)): ``words[plane][window]``, the upper plane's a
+    cycle later than the rest and until a cycle after the next word is there; ``address`` of the word at
     position (0, 0), whether its number is ``odd``, ``last`` position of the window, and what
     ``neuron_output`` says of the position
 
@@ -40,7 +43,7 @@ class Collector(wiring.Component):
         given = neuron_output(config)
         word = data.StructLayout(
             {
-                "words": data.ArrayLayout(unsigned(config.word), WINDOWS),
+                "words": data.ArrayLayout(data.ArrayLayout(unsigned(config.word), WINDOWS), arith.LEVEL_BITS),
                 "address": Layer.as_shape()["base"].shape,
                 "odd": unsigned(1),
                 "last": unsigned(1),
@@ -85,47 +88,50 @@ class Collector(wiring.Component):
             after.count.eq(Mux(full, 0, count)),
         ]
 
-        # New channels enter at the top: a word's first channel reaches the bottom when the word is whole.
-        bits, shifted = (Signal(data.ArrayLayout(unsigned(word), WINDOWS), name=name) for name in ("bits", "shifted"))
-        for w in range(WINDOWS):
-            fresh = Cat(given.spikes[n][w] & given.present[n] for n in range(lanes))
-            m.d.comb += shifted[w].eq(Cat(bits[w][lanes:], fresh))
-
-        # What the groups before left over, and what this one leaves: at the bottom of a word.
-        rest = data.ArrayLayout(unsigned(word - self.step), WINDOWS)
-        left, kept = Signal(rest), Signal(rest)
-        if word > self.step:
-            m.submodules.leftover = leftover = memory.Memory(shape=rest, depth=config.positions, init=[])
-            read, write = leftover.read_port(), leftover.write_port()
-            m.d.comb += [
-                read.addr.eq(given.index),
-                read.en.eq(taken & begins),
-                kept.eq(read.data),
-                write.addr.eq(given.index),
-                write.data.eq(left),
-                write.en.eq(taken & ends),
-            ]
-        collected = Signal.like(shifted, name="collected")
-        m.d.comb += collected.eq(shifted)
-        for known in range(self.step, word, self.step):
-            with m.If(after.count == known):
-                m.d.comb += [left[w].eq(shifted[w][word - known :]) for w in range(WINDOWS)]
-            with m.If((here.number == group.number) & (group.count == known)):
-                for w in range(WINDOWS):
-                    m.d.comb += collected[w].eq(Cat(kept[w][:known], shifted[w][known:]))
+        # What both planes do with new channels: ``joins`` which part of a word was left over before, ``leaves`` which is now.
+        parts = range(self.step, word, self.step)
+        work = data.StructLayout(
+            {
+                "moves": 1,
+                "begins": 1,
+                "ends": 1,
+                "emits": 1,
+                "full": 1,
+                "index": given.index.shape(),
+                "joins": len(parts),
+                "leaves": len(parts),
+                "fresh": data.ArrayLayout(unsigned(lanes), WINDOWS),
+            }
+        )
+        fresh = [Signal(work["fresh"].shape, name=f"fresh{plane}") for plane in range(arith.LEVEL_BITS)]
+        for plane, w in itertools.product(range(arith.LEVEL_BITS), range(WINDOWS)):
+            m.d.comb += fresh[plane][w].eq(Cat(given.fired[n][w][plane] & given.present[n] for n in range(lanes)))
         flushes = ends & given.group_end & (after.count != 0)
         m.d.comb += emits.eq((full | flushes) & (here.number < layer.words))
+        lower, upper = Signal(work), Signal(work)
+        m.d.comb += [
+            lower.moves.eq(taken),
+            lower.begins.eq(taken & begins),
+            lower.ends.eq(taken & ends),
+            lower.emits.eq(taken & emits),
+            lower.full.eq(full),
+            lower.index.eq(given.index),
+            lower.joins.eq(Cat((here.number == group.number) & (group.count == known) for known in parts)),
+            lower.leaves.eq(Cat(after.count == known for known in parts)),
+            lower.fresh.eq(fresh[0]),
+        ]
+        m.d.sync += [upper.eq(lower), upper.fresh.eq(fresh[1])]
+        self._planes(m, parts, lower, upper)
 
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(taken):
-            m.d.sync += [bits.eq(shifted), walk.eq(after)]
+            m.d.sync += walk.eq(after)
             with m.If(ends & given.chain_end):
                 m.d.sync += group.eq(after)
             with m.If(emits):
                 m.d.sync += [
                     self.o.valid.eq(1),
-                    out.words.eq(Mux(full, collected.as_value(), _widened(left, word))),
                     out.address.eq(here.address),
                     out.odd.eq(here.number[0]),
                     out.last.eq(given.chain_end),
@@ -134,6 +140,50 @@ class Collector(wiring.Component):
         with m.If(self.restart):
             m.d.sync += [group.number.eq(0), group.address.eq(layer.base), group.count.eq(0)]
         return m
+
+    def _planes(self, m, parts, lower, upper):
+        """Shifts the channels of both planes together; ``upper`` is ``lower``'s work a cycle later."""
+        word, lanes = self.config.word, self.config.neurons
+        # What the groups before left over, and what this one leaves: at the bottom of a word.
+        rest = data.ArrayLayout(unsigned(word - self.step), WINDOWS)
+        kept, left = ([Signal(rest, name=f"{name}{plane}") for plane in range(2)] for name in ("kept", "left"))
+        if parts:
+            depth = arith.LEVEL_BITS * self.config.positions
+            m.submodules.leftover = leftover = memory.Memory(shape=rest, depth=depth, init=[])
+            read, write = leftover.read_port(), leftover.write_port()
+            # A position has more than two slots, so the planes never want a port in the same cycle.
+            held = Signal(rest)
+            m.d.comb += [
+                read.addr.eq(Mux(upper.begins, Cat(Const(1, 1), upper.index), Cat(Const(0, 1), lower.index))),
+                read.en.eq(lower.begins | upper.begins),
+                kept[0].eq(Mux(upper.begins, read.data.as_value(), held.as_value())),
+                kept[1].eq(read.data),
+                write.addr.eq(Mux(upper.ends, Cat(Const(1, 1), upper.index), Cat(Const(0, 1), lower.index))),
+                write.data.eq(Mux(upper.ends, left[1].as_value(), left[0].as_value())),
+                write.en.eq(lower.ends | upper.ends),
+            ]
+            with m.If(upper.begins):
+                m.d.sync += held.eq(read.data)
+
+        for plane, now in enumerate((lower, upper)):
+            # New channels enter at the top: a word's first channel reaches the bottom when the word is whole.
+            words = data.ArrayLayout(unsigned(word), WINDOWS)
+            names = ("bits", "shifted", "collected")
+            bits, shifted, collected = (Signal(words, name=f"{name}{plane}") for name in names)
+            m.d.comb += [shifted[w].eq(Cat(bits[w][lanes:], now.fresh[w])) for w in range(WINDOWS)]
+            m.d.comb += collected.eq(shifted)
+            for n, known in enumerate(parts):
+                with m.If(now.leaves[n]):
+                    m.d.comb += [left[plane][w].eq(shifted[w][word - known :]) for w in range(WINDOWS)]
+                with m.If(now.joins[n]):
+                    for w in range(WINDOWS):
+                        m.d.comb += collected[w].eq(Cat(kept[plane][w][:known], shifted[w][known:]))
+            with m.If(now.moves):
+                m.d.sync += bits.eq(shifted)
+            with m.If(now.emits):
+                m.d.sync += self.o.payload.words[plane].eq(
+                    Mux(now.full, collected.as_value(), _widened(left[plane], word))
+                )
 
 
 def _widened(words, width):
@@ -150,7 +200,7 @@ class Condense(wiring.Component):
     one, so a window's contribution is its pixel's first exactly where no earlier window reaches: nothing
     is ever cleared. Every contribution is written through, so the last write of a word is the condensed
     one (OR, or the MSp level in three planes; paper A, section 3.1). Quadrants do not overlap: their
-    four pixels share a word and are written at once.
+    four pixels share a word and are written at once, levels in two planes one after the other.
 
     Members
     -------
@@ -204,12 +254,15 @@ class Condense(wiring.Component):
         # Write: what the pixel's windows have fired so far.
         busy, plane = Signal(), Signal(range(Mode.MSP.planes))
         where, pixel = Signal(16), Signal.like(before.addr)
-        mine, one = Signal.like(given.words), Signal(word)
+        mine, high = (Signal(given.words[0].shape(), name=name) for name in ("mine", "high"))
+        one = Signal(word)
         fresh, cover, target, ends = Signal(), Signal(2), Signal(range(WINDOWS)), Signal()
-        finishes = busy & (~msp | (plane == Mode.MSP.planes - 1))
+        finishes = busy & (plane == Mux(msp, Mode.MSP.planes - 1, layer.levels))
         m.d.comb += look.eq(collector.o.valid & (~busy | finishes))
         with m.If(finishes):
             m.d.sync += busy.eq(0)
+        with m.If(busy & (plane == 0)):
+            m.d.sync += high.eq(given.words[1])
         with m.If(busy):
             m.d.sync += [plane.eq(plane + 1), where.eq(where + layer.plane_step)]
         with m.If(look):
@@ -218,8 +271,8 @@ class Condense(wiring.Component):
                 plane.eq(0),
                 where.eq(given.address + Mux(dilated, inside, given.index)),
                 pixel.eq(before.addr),
-                mine.eq(given.words),
-                one.eq(given.words[window]),
+                mine.eq(given.words[0]),
+                one.eq(given.words[0][window]),
                 fresh.eq((low | given.edge[0]) & (right | given.edge[1])),
                 cover.eq(covered[0] + covered[1]),
                 target.eq(quadrant),
@@ -250,5 +303,5 @@ class Condense(wiring.Component):
             m.d.comb += [self.o.payload.words[w].eq(condensed) for w in range(WINDOWS)]
         with m.Else():
             m.d.comb += self.o.payload.mask.eq(-1)
-            m.d.comb += [self.o.payload.words[w].eq(mine[w]) for w in range(WINDOWS)]
+            m.d.comb += [self.o.payload.words[w].eq(Mux(plane[0], high[w], mine[w])) for w in range(WINDOWS)]
         return m

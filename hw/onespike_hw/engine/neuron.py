@@ -18,7 +18,7 @@ _FIRED = [_SCALE + w * CarryStage.latency for w in range(WINDOWS)]
 
 
 class NeuronUnit(wiring.Component):
-    """Current, potential and spike of neurons in four windows (paper A, Eq. 1-6; no reset at T = 1).
+    """Current, potential and spike or level of neurons in four windows (paper A, Eq. 1-6; paper B's levels).
 
     The chain over the windows is unrolled in space: the current of window p waits until window p-1's
     carry arrives, so there is no carry memory and no bubble.
@@ -103,26 +103,35 @@ class NeuronUnit(wiring.Component):
             currents.append(current)
 
         chained = (layer.windows != Windows.NONE) & (layer.carry != Carry.NONE)
-        fired = [currents[0]]
+        found, levels = [currents[0]], [self._fire(m, currents[0], f"level{lane}_0")]
         for w in range(1, WINDOWS):
+            chains = chained & ~layer.pairs if w == WINDOWS // 2 else chained
             name = f"{lane}_{w}"
             m.submodules[f"carry{name}"] = stage = CarryStage(config)
             began = _FIRED[w - 1]
             m.d.comb += [
-                stage.carry.eq(Mux(chained, layer.carry, Carry.NONE)),
+                stage.carry.eq(Mux(chains, layer.carry, Carry.NONE)),
                 stage.table.eq(layer.table),
                 stage.table_write.valid.eq(self.table_write.valid),
                 stage.table_write.payload.eq(self.table_write.payload),
                 stage.a.eq(delay(given.previous[lane][w - 1], began, f"previous{name}")),
-                stage.b.eq(fired[-1]),
+                stage.b.eq(found[-1]),
+                stage.level.eq(levels[-1]),
                 # The current is there w cycles after window 0's.
                 stage.u.eq(delay(currents[w], began + CarryStage.lead - _SCALE - w, f"wait{name}")),
             ]
-            fired.append(stage.v)
+            found.append(stage.v)
+            levels.append(self._fire(m, stage.v, f"level{name}"))
 
-        for w, v in enumerate(fired):
-            spike = delay(arith.fire(v, config.k), self.latency - _FIRED[w], f"spike{lane}_{w}")
-            m.d.comb += self.o.payload.spikes[lane][w].eq(spike)
+        for w, (v, level) in enumerate(zip(found, levels, strict=True)):
+            fired = delay(level, self.latency - _FIRED[w], f"fired{lane}_{w}")
+            m.d.comb += self.o.payload.fired[lane][w].eq(fired)
             if w < WINDOWS - 1:
                 kept = delay(v, _FIRED[2] - _FIRED[w], f"kept{lane}_{w}")
                 m.d.comb += self.potentials.payload[lane][w].eq(kept)
+
+    def _fire(self, m, v, name):
+        """Signal of what a neuron fires at potential ``v``."""
+        level = Signal(arith.LEVEL_BITS, name=name)
+        m.d.comb += level.eq(arith.fired(v, self.layer.levels, self.config.k))
+        return level

@@ -21,7 +21,7 @@ class CarryStage(wiring.Component):
     -------
     carry, table : In, from the layer's descriptor
     table_write : In(stream(table_write)), always ready
-    a, b : In(signed 12 bits); u : In(signed 12 bits), ``lead`` cycles later;
+    a, b : In(signed 12 bits); level : In, what this layer's neuron fired with b; u : In(signed 12 bits), ``lead`` cycles later;
     v : Out(signed 12 bits), ``latency`` cycles after a and b
 
     Attributes: ``latency``, ``lead``.
@@ -41,6 +41,7 @@ class CarryStage(wiring.Component):
                 "table_write": In(stream.Signature(table_write(config), always_ready=True)),
                 "a": In(potential),
                 "b": In(potential),
+                "level": In(arith.LEVEL_BITS),
                 "u": In(potential),
                 "v": Out(potential),
             }
@@ -53,15 +54,19 @@ class CarryStage(wiring.Component):
         m.submodules.tables = tables = memory.Memory(shape=signed(config.table_bits), depth=depth, init=[])
         write, plus, minus = tables.write_port(), tables.read_port(), tables.read_port()
 
-        # Cycle 1: table addresses, and the carries that need no table.
-        simple, plain = Signal(signed(POTENTIAL_BITS + 1)), Signal(signed(POTENTIAL_BITS + 1), reset_less=True)
+        # Cycle 1: table addresses, and for the carries that need no table what is leaked.
+        chosen, plain = Signal(signed(POTENTIAL_BITS + 1)), Signal(signed(POTENTIAL_BITS + 1), reset_less=True)
         with m.Switch(self.carry):
             with m.Case(Carry.LEAK):
-                m.d.comb += simple.eq(arith.leak(self.b))
+                m.d.comb += chosen.eq(self.b)
             with m.Case(Carry.MEAN):
-                m.d.comb += simple.eq(arith.carry_mean(self.a, self.b))
+                m.d.comb += chosen.eq(arith.mean(self.a, self.b))
             with m.Case(Carry.RELU):
-                m.d.comb += simple.eq(arith.carry_relu(self.a, self.b))
+                m.d.comb += chosen.eq(arith.rectified_sum(self.a, self.b))
+            with m.Case(Carry.SUM):
+                m.d.comb += chosen.eq(self.a + self.b)
+            with m.Case(Carry.RESET):
+                m.d.comb += chosen.eq(arith.soft_reset(self.b, self.level, config.k))
         addresses = [Signal(config.k + 4, name=f"address{n}", reset_less=True) for n in range(2)]
         late = Signal.like(plain)
         carry = Signal(signed(POTENTIAL_BITS + 1), reset_less=True)
@@ -79,9 +84,9 @@ class CarryStage(wiring.Component):
         for register, address in zip(addresses, arith.omega_addresses(self.a, self.b, config.k), strict=True):
             m.d.sync += register.eq(address)
         m.d.sync += [
-            plain.eq(simple),
-            # Cycle 2: the tables are read.
-            late.eq(plain),
+            plain.eq(chosen),
+            # Cycle 2: the tables are read, the rest leaks.
+            late.eq(arith.leak(plain)),
             # Cycle 3: the carry.
             carry.eq(Mux(self.carry == Carry.OMEGA, plus.data + minus.data, late)),
             # Cycles 4 and 5: the potential (``arith.potential`` in two steps).

@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from onespike.contract.arith import LEVEL_BITS
 from onespike.contract.config import WINDOWS
 from onespike.contract.isa import WORD_BITS
 
@@ -11,7 +12,7 @@ from ..core import activity_layout
 
 
 class SpikeCounter(wiring.Component):
-    """Adds up the spikes of the neurons, image by image.
+    """Adds up the spikes of the neurons, image by image; a level has one in each of its planes that is set.
 
     Members
     -------
@@ -26,7 +27,8 @@ class SpikeCounter(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         count, neurons = self.config.neurons, self.activity.neurons
-        fired = Cat(neurons.spikes[n] & neurons.present[n].replicate(WINDOWS) for n in range(count))
+        bits = LEVEL_BITS * WINDOWS
+        fired = Cat(neurons.fired[n].as_value() & neurons.present[n].replicate(bits) for n in range(count))
         ones, done, total = Signal(range(len(fired) + 1)), Signal(), Signal(WORD_BITS)
         m.d.sync += [
             ones.eq(Mux(self.activity.valid, sum(fired), 0)),

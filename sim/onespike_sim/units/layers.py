@@ -41,6 +41,8 @@ def layer(side=8, windows=Windows.N, main=None, shortcut=None, scan=0, **fields)
         "padding": Padding.MAP,
         "carry": Carry.NONE,
         "condense": Condense.OR,
+        "levels": 0,
+        "pairs": 0,
         "scan": scan,
         "store": 0,
         "table": 0,

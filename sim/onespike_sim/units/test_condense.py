@@ -7,6 +7,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import ReadOnly, RisingEdge
 
+from onespike.contract import arith, isa
 from onespike.contract.config import WINDOWS
 from onespike.contract.isa import Condense, Windows
 from onespike.contract.program import group_step
@@ -16,18 +17,27 @@ from onespike_hw.interfaces import neuron_output, spike_write
 from ..streams import Source, config, cycles, rng, start, unpack
 from .layers import layer, packed, window_frame
 
-MODES = [(Windows.NONE, Condense.OR), (Windows.N, Condense.OR), (Windows.D, Condense.OR), (Windows.D, Condense.MSP)]
-"""What a network may have."""
+MODES = [
+    (Windows.NONE, Condense.OR, 0),
+    (Windows.NONE, Condense.OR, 1),
+    (Windows.N, Condense.OR, 0),
+    (Windows.N, Condense.OR, 1),
+    (Windows.D, Condense.OR, 0),
+    (Windows.D, Condense.MSP, 0),
+]
+"""Windows, how they are condensed, and whether neurons fire levels: what a network may have."""
 
 
-def described(cfg, random, windows, mode, side, channels):
+def described(cfg, random, windows, mode, levels, side, channels):
     """A descriptor with a random place in the spike memory."""
     words, step = -(-channels // cfg.word), group_step((side // 2) ** 2)
-    base = random.randrange(cfg.spike_words - mode.planes * words * step + 1)
+    planes = isa.output_planes({"condense": mode, "levels": levels})
+    base = random.randrange(cfg.spike_words - planes * words * step + 1)
     return layer(
         side,
         windows,
         condense=mode,
+        levels=levels,
         channels=channels,
         words=words,
         base=base,
@@ -37,23 +47,23 @@ def described(cfg, random, windows, mode, side, channels):
 
 
 def neurons(cfg, random, desc):
-    """(neurons in the order of the chain, spikes[window] (channels, 1, size, size)) of a layer.
+    """(neurons in the order of the chain, fired[window] (channels, 1, size, size)) of a layer.
 
     Slots and lanes without a channel come too; what they hold, and what only dilated windows have, is noise.
     """
     layout, windows, half, channels = neuron_output(cfg), desc["windows"], desc["half"], desc["channels"]
     size, offset = window_frame(windows, 2 * half)
-    numbers = np.random.default_rng(random.getrandbits(32)).random((WINDOWS, channels, 1, size, size))
-    spikes = (numbers < random.choice((0.1, 0.5, 0.9))).astype(np.int64)
+    draws, shape = np.random.default_rng(random.getrandbits(32)), (WINDOWS, channels, 1, size, size)
+    fires = draws.random(shape) < random.choice((0.1, 0.5, 0.9))
+    top = arith.TOP_LEVEL if desc["levels"] else 1
+    fired = fires * draws.integers(1, top, shape, endpoint=True)
     result = []
     for group in range(0, channels, cfg.outputs):
         for y, x, slot in itertools.product(range(size), range(size), range(cfg.slots)):
             value = unpack(layout, random.getrandbits(layout.size))
             there = [n for n in range(cfg.neurons) if group + slot * cfg.neurons + n < channels]
             for n in there:
-                value["spikes"][n] = sum(
-                    int(fired[group + slot * cfg.neurons + n, 0, y, x]) << w for w, fired in enumerate(spikes)
-                )
+                value["fired"][n] = fired[:, group + slot * cfg.neurons + n, 0, y, x].tolist()
             value |= {
                 "index": y * size + x,
                 "slot": slot,
@@ -72,14 +82,14 @@ def neurons(cfg, random, desc):
                     "near": (y < half) | (x < half) << 1,
                 }
             result.append(value)
-    return result, list(spikes)
+    return result, list(fired)
 
 
-def stored(cfg, desc, spikes):
+def stored(cfg, desc, fired):
     """(address, quadrant) -> word, of all that the layer has to write."""
-    levels, half = condense(desc, spikes)[:, 0], desc["half"]
+    levels, half = condense(desc, fired)[:, 0], desc["half"]
     result = {}
-    for plane, number in itertools.product(range(desc["condense"].planes), range(desc["words"])):
+    for plane, number in itertools.product(range(isa.output_planes(desc)), range(desc["words"])):
         bits = levels[number * cfg.word :][: cfg.word] >> plane & 1
         words = (bits << np.arange(len(bits)).reshape(-1, 1, 1)).sum(0)
         first = desc["base"] + plane * desc["plane_step"] + number * desc["group_step"]
@@ -125,7 +135,7 @@ class Bench:
 
     async def run(self, desc):
         """One layer from its restart to the cycle after which the next may begin."""
-        given, spikes = neurons(self.cfg, self.random, desc)
+        given, fired = neurons(self.cfg, self.random, desc)
         watch, dut = self.watch, self.dut
         watch.writes.clear()
         watch.dones.clear()
@@ -137,9 +147,9 @@ class Bench:
             if len(watch.dones) >= desc["words"]:
                 break
             await RisingEdge(dut.clk)
-        self.compare(desc, spikes)
+        self.compare(desc, fired)
 
-    def compare(self, desc, spikes):
+    def compare(self, desc, fired):
         """The last writes are the map, there are no others, and a word is done when its last write is."""
         watch, dilated = self.watch, desc["windows"] is Windows.D
         assert len(watch.dones) == desc["words"], desc
@@ -150,11 +160,11 @@ class Bench:
                 if write["mask"] >> quadrant & 1:
                     memory[write["address"], quadrant] = write["words"][quadrant]
             last[(write["address"] - desc["base"]) % desc["plane_step"] // desc["group_step"]] = cycle
-        assert memory == stored(self.cfg, desc, spikes), desc
+        assert memory == stored(self.cfg, desc, fired), desc
         for number, done in enumerate(watch.dones):
             assert last[number] <= done, (number, desc)
         positions = window_frame(desc["windows"], 2 * desc["half"])[0] ** 2
-        per_position = WINDOWS * desc["condense"].planes if dilated else 1
+        per_position = isa.output_planes(desc) * (WINDOWS if dilated else 1)
         assert len(watch.writes) == positions * desc["words"] * per_position, desc
 
 
@@ -163,7 +173,7 @@ async def maps(dut, stall, sides):
     bench = Bench(dut, "condense", stall)
     cfg, random = bench.cfg, bench.random
     await bench.begin()
-    for (windows, mode), side in itertools.product(random.sample(MODES, len(MODES)), sides):
+    for (windows, *mode), side in itertools.product(random.sample(MODES, len(MODES)), sides):
         if windows is Windows.D and side < WINDOWS:
             continue
         counts = {
@@ -174,7 +184,7 @@ async def maps(dut, stall, sides):
             random.randrange(cfg.outputs + 1, 2 * cfg.outputs),
         }
         for channels in random.sample(sorted(counts), len(counts)):
-            await bench.run(described(cfg, random, windows, mode, side, channels))
+            await bench.run(described(cfg, random, windows, *mode, side, channels))
     writes = len(bench.watch.writes)
     await cycles(dut, 20)
     assert len(bench.watch.writes) == writes, "written after the end"
@@ -198,9 +208,10 @@ async def largest(dut):
     bench = Bench(dut, "largest", 0.0)
     cfg, random = bench.cfg, bench.random
     await bench.begin()
-    for windows, mode in MODES:
+    for windows, *mode in MODES:
         side = int((cfg.condense_words if windows is Windows.D else WINDOWS * cfg.positions) ** 0.5)
-        await bench.run(described(cfg, random, windows, mode, side, cfg.word + 1))
+        fits = WINDOWS * group_step((side // 2) ** 2) <= cfg.spike_words  # two words of two planes
+        await bench.run(described(cfg, random, windows, *mode, side, cfg.word + fits))
 
 
 @cocotb.test()
@@ -209,11 +220,11 @@ async def throughput(dut):
     bench = Bench(dut, "throughput", 0.0)
     cfg, random, watch = bench.cfg, bench.random, bench.watch
     await bench.begin()
-    for windows, mode in MODES:
+    for windows, *mode in MODES:
         watch.stalled = 0
-        desc = described(cfg, random, windows, mode, 8, cfg.word)
+        desc = described(cfg, random, windows, *mode, 8, cfg.word)
         await bench.run(desc)
-        per_word = WINDOWS * mode.planes if windows is Windows.D else 1
+        per_word = isa.output_planes(desc) * (WINDOWS if windows is Windows.D else 1)
         firsts = [cycle for cycle, _ in watch.writes[::per_word]]
         assert {later - sooner for sooner, later in itertools.pairwise(firsts)} == {max(cfg.slots, per_word)}
         assert bool(watch.stalled) == (per_word > cfg.slots)

@@ -30,19 +30,22 @@ def carried(cfg, desc, tables, a, b):
         Carry.OMEGA: table[plus] + table[minus],
         Carry.MEAN: arith.carry_mean(a, b),
         Carry.RELU: arith.carry_relu(a, b),
+        Carry.SUM: arith.carry_sum(a, b),
+        Carry.RESET: arith.carry_reset(b, arith.fired(b, desc["levels"], cfg.k), cfg.k),
     }[desc["carry"]]
 
 
 def channel(cfg, desc, tables, value, lane):
-    """(spikes, the four potentials, the current and potential of each window before saturation) of a lane."""
+    """(what the windows fired, the four potentials, the current and potential of each window before saturation) of a lane."""
     parameter, previous, shift = value["parameter"][lane], value["previous"][lane], desc["shift"]
     v, exact = [], []
     for w, acc in enumerate(value["acc"][lane]):
         u = arith.current(acc, parameter["scale"], shift, parameter["bias"], POTENTIAL_BITS)
-        carry = carried(cfg, desc, tables, previous[w - 1], v[-1]) if w else 0
+        chained = w and not (desc["pairs"] and w == 2)
+        carry = carried(cfg, desc, tables, previous[w - 1], v[-1]) if chained else 0
         exact.append((arith.round_shift(acc * parameter["scale"], shift) + parameter["bias"], u + carry))
         v.append(arith.potential(u, carry, POTENTIAL_BITS))
-    return sum(arith.fire(x, cfg.k) << w for w, x in enumerate(v)), v, exact
+    return [arith.fired(x, desc["levels"], cfg.k) for x in v], v, exact
 
 
 def neuron(random, cfg, lanes):
@@ -85,7 +88,7 @@ class Bench:
         assert len(self.out.values) == len(values)
         for value, got, result in zip(values, self.out.values, results, strict=True):
             wanted = {
-                "spikes": [spikes for spikes, _, _ in result],
+                "fired": [fired for fired, _, _ in result],
                 **{name: value[name] for name in chain_tag(self.cfg)},
             }
             assert got == wanted, (desc["carry"], desc["windows"], desc["shift"], value)
@@ -96,7 +99,7 @@ class Bench:
 
 @cocotb.test()
 async def every_carry(dut):
-    """All carries, windows and shifts; operands random, extreme, at rounding ties and at the threshold."""
+    """All carries, windows and shifts, spikes and levels; operands random, extreme, at rounding ties and thresholds."""
     bench = Bench(dut, "carries", 0.1)
     cfg, random = bench.cfg, bench.random
     await bench.load()
@@ -117,7 +120,10 @@ async def every_carry(dut):
             return acc, previous, random.choice([-1, 1]) << scale, random.randrange(-50, 50)
         scale, factor = powers(shift)
         bias = random.randrange(-20, 20)
-        acc = [(1 << cfg.k) + random.randrange(-1, 3) - bias << factor for _ in range(WINDOWS)]
+        acc = [
+            (random.randint(1, arith.TOP_LEVEL) << cfg.k) + random.randrange(-1, 3) - bias << factor
+            for _ in range(WINDOWS)
+        ]
         return acc, previous, 1 << scale, bias
 
     saturated, seen = set(), set()
@@ -125,14 +131,16 @@ async def every_carry(dut):
         for windows in Windows:
             for shift in range(16):
                 values = [neuron(random, cfg, [lane(n % 3, shift) for _ in range(cfg.neurons)]) for n in range(18)]
-                table, store = random.randrange(cfg.tables), random.randrange(2)
-                desc = layer(windows=windows, carry=carry, shift=shift, table=table, store=store)
+                options = {name: random.randrange(2) for name in ("store", "levels", "pairs")}
+                table = random.randrange(cfg.tables)
+                desc = layer(windows=windows, carry=carry, shift=shift, table=table, **options)
                 for _, v, exact in itertools.chain.from_iterable(await bench.check(desc, values)):
                     seen.update(v)
                     for sums in exact:
                         saturated |= {(n, x < 0) for n, x in enumerate(sums) if not -TOP <= x < TOP}
     assert saturated == {(0, False), (0, True), (1, False), (1, True)}  # current and potential, both sides
-    assert {1 << cfg.k, (1 << cfg.k) + 1} <= seen  # the last silent potential and the first that fires
+    for level in range(1, arith.TOP_LEVEL + 1):  # the last potential below a level and its first
+        assert {level << cfg.k, (level << cfg.k) + 1} <= seen
 
 
 @cocotb.test()

@@ -11,6 +11,7 @@ from cocotbext.eth import GmiiFrame, MiiPhy
 
 from onespike.compiler import compile
 from onespike.contract import boards, frames, regs, soc
+from onespike.contract.arith import TOP_LEVEL
 from onespike.contract.isa import Condense, Windows
 from onespike.contract.program import fingerprint
 from onespike.golden import fired_spikes, run_traced
@@ -28,7 +29,7 @@ LIMIT = 300_000
 """Cycles that the board may take for an answer."""
 HOST, HOST_IP, HOST_PORT = mac("02:11:22:33:44:55"), "192.168.1.77", 40_123
 NETWORKS = (11, 99, 43)
-"""Seeds of small networks: windows of every kind, both ways to condense, more classes than scores can wait."""
+"""Seeds of small networks: windows of every kind, both ways to condense, levels, more classes than scores can wait."""
 
 
 class Board:
@@ -179,6 +180,7 @@ async def networks_run(dut):
     layers = [layer for model, _ in drawn for layer in model.spec.layers]
     assert {layer.windows for layer in layers} == set(Windows)
     assert {layer.condense for layer in layers if layer.windows is Windows.D} == set(Condense)
+    assert {layer.levels for layer in layers} == {1, TOP_LEVEL}
     assert max(model.spec.classes for model, _ in drawn) > soc.SCORE_DEPTH
     for model, images in drawn:
         program = compile(model, CONFIG.hardware).program
