@@ -192,7 +192,8 @@ def test_bad_configurations():
         ({"condense_words": 144}, "4 times a power of two"),
         ({"k": 10}, "k must be 1 to 9"),
         ({"weight_bits": 8}, "sums of 14 bits do not fit the 12"),
-        ({"tables": 0}, "tables must be at least 1"),
+        ({"tables": 0}, "tables must be 1 to 16, not 0"),
+        ({"tables": 17}, "tables must be 1 to 16"),
         ({"layers": 300}, "layers must be 1 to 255"),
         ({"positions": 4356}, "positions must be 1 to 4096"),
     ):

@@ -72,10 +72,11 @@ class HwConfig:
         def power_of_two(value):
             return value > 0 and value & value - 1 == 0
 
-        for name in ("word", "outputs", "neurons", "blocks", "channels", "tables", "potential_words"):
+        for name in ("word", "outputs", "neurons", "blocks", "channels", "potential_words"):
             if getattr(self, name) < 1:
                 refuse(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name, most in (("layers", 255), ("spike_words", 1 << 16), ("blocks", 1 << 16), ("positions", 1 << 12)):
+        limits = {"layers": 255, "tables": 16, "spike_words": 1 << 16, "blocks": 1 << 16, "positions": 1 << 12}
+        for name, most in limits.items():
             if not 1 <= getattr(self, name) <= most:
                 refuse(f"{name} must be 1 to {most}, not {getattr(self, name)}")
         for name in ("tile", "neurons"):
@@ -187,8 +188,8 @@ PRESETS = {
             layers=16, tables=4, potential_words=1536, positions=256, condense_words=256,
         ),
         HwConfig(
-            "arty-a7-100t", word=16, outputs=32, tile=16, spike_words=2048, blocks=512, channels=1024,
-            layers=16, tables=4, potential_words=2048, positions=256, condense_words=256, neurons=4,
+            "arty-a7-100t", word=16, outputs=32, tile=16, spike_words=8192, blocks=512, channels=1024,
+            layers=32, tables=8, potential_words=2048, positions=256, condense_words=256, neurons=4,
         ),
         HwConfig(
             "ulx3s", word=12, outputs=8, tile=16, spike_words=2048, blocks=1024, channels=640,

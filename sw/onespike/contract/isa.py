@@ -140,7 +140,7 @@ class Layer(data.Struct):
     where a quadrant fits a tile)."""
     store: unsigned(1)
     """Keep the potentials of windows 0..2 for the next layer."""
-    table: unsigned(3)
+    table: unsigned(4)
     """Which Omega table."""
     shift: unsigned(4)
     """Right shift of acc * scale."""
