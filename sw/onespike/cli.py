@@ -1,4 +1,4 @@
-"""The command line: ``onespike train | compile | boot-image | golden | infer | board | virtual-board | emit``.
+"""The command line: ``onespike train | compile | boot-image | golden | energy | infer | board | virtual-board | emit``.
 
 Every error a user can cause ends in one sentence on stderr and exit status 2.
 """
@@ -153,7 +153,7 @@ def _virtual_board(arguments):
 
 
 def _parser():
-    from . import commands_board, commands_exchange, commands_recurrent
+    from . import commands_board, commands_energy, commands_exchange, commands_recurrent
 
     parser = argparse.ArgumentParser(
         prog="onespike", description="From a network description to a board that classifies."
@@ -203,6 +203,7 @@ def _parser():
 
     commands_exchange.add_parsers(commands)
     commands_board.add_parsers(commands)
+    commands_energy.add_parsers(commands)
     commands_recurrent.add_parsers(commands)
     commands.add_parser("virtual-board", help="the whole board in simulation")
 
