@@ -133,12 +133,15 @@ def test_needs_nothing_else(tmp_path):
     assert not re.search(r"(src|href)=.?(https?:|//|file:)", page) and "url(" not in page and "@import" not in page
 
 
-def test_spike_maps_are_the_golden_models():
-    case = tiny_case(LARGE, 3)
+@pytest.mark.parametrize("seed", [LARGE, 104])
+def test_spike_maps_are_the_golden_models(seed):
+    """Levels of overlapping windows, and (104) of neurons."""
+    case = tiny_case(seed, 3)
     pixels = patch(case.images, case.program.metadata["patch"])
     scores, trace = run_traced(case.program, pixels)
     found, layers, packed = spike_maps(case.program, pixels)
     assert np.array_equal(found, scores) and any(layer.window for layer in layers)
+    assert max(layer.top for layer in layers) == (4 if seed == LARGE else arith.TOP_LEVEL)
     bits, at = np.unpackbits(packed, axis=1, bitorder="little"), 0
 
     def take(*shape):

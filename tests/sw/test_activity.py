@@ -4,7 +4,7 @@ import numpy as np
 
 from onespike.compiler import compile
 from onespike.contract.config import preset
-from onespike.golden import effective_sop, run_traced, silent_beats
+from onespike.golden import effective_sop, fired_spikes, run_traced, silent_beats
 from onespike.network import LayerSpec
 
 from .test_compiler import model_of
@@ -29,6 +29,18 @@ def test_worked_by_hand():
     _, trace = run_traced(program, pixels)
     assert effective_sop(program, pixels, trace) == 8 * 4 * 4 + 3 * 4 * 64
     assert silent_beats(program, pixels, trace)[1].tolist() == [16, 0, 0]
+
+
+def test_spikes_of_levels():
+    """A level has a spike in each plane that is set: 100 is level 3, 90 level 2, 33 level 1."""
+    layer = LayerSpec("a", 1, kernel=1, levels=3)
+    program = compile(model_of(layer, image=(1, 2, 2)), TINY).program
+    pixels = np.array([[[[99, 89], [32, 0]]]], np.uint8)  # the bias is 1
+    _, trace = run_traced(program, pixels)
+    assert trace.levels[0].tolist() == [[[[3, 2], [1, 0]]]]
+    assert fired_spikes(program, trace).tolist() == [4]
+    # Three classes add the level's set bits; the pixels have 4, 4, 1 and no bits.
+    assert effective_sop(program, pixels, trace) == 4 + 4 + 1 + 3 * 4
 
 
 def test_never_beyond_dense_sop():

@@ -10,7 +10,7 @@ from onespike.compiler import compile, limits, schedule
 from onespike.compiler.fit import fit
 from onespike.compiler.layout import place_maps
 from onespike.contract.config import PRESETS, HwConfig, preset
-from onespike.contract.isa import Carry, Op, Windows
+from onespike.contract.isa import Carry, Op, Padding, Windows
 from onespike.errors import LimitError
 from onespike.network import LayerSpec, NetworkSpec
 from onespike.quantised import QuantisedLayer, QuantisedModel
@@ -62,6 +62,34 @@ def test_numbers_of_a_small_network():
     assert [row.beats for row in report.layers] == [24 * 16, 16, 16]
     text = report.table()
     assert all(name in text for name in ("a ", "b ", "classifier", "spike words"))
+
+
+def test_levels_are_two_planes():
+    """What reads a layer of levels takes two planes, the upper first; its map is twice as large."""
+    layers = (LayerSpec("b", 4, kernel=1), LayerSpec("c", 4, kernel=1, shortcut="a"))
+    plain, levels = (compile(model_of(LayerSpec("a", 4, levels=top), *layers), TINY) for top in (1, 3))
+    a, b, c, _ = levels.program.layers
+    assert (a["levels"], a["plane_step"], b["levels"]) == (1, 17, 0)
+    for source in (b["main"], c["shortcut"]):
+        assert (source["planes"], source["top"], source["plane_step"]) == (2, a["base"] + 17, 17)
+    assert [row.spike_words for row in levels.report.layers] == [34, 17, 17, 0]
+    assert [row.beats for row in levels.report.layers] == [24 * 16, 2 * 16, 3 * 16, 16]
+    assert [row.beats for row in plain.report.layers] == [24 * 16, 16, 2 * 16, 16]
+    # Four levels of 3 need 4 bits and a sign, and the shortcut's beside four spikes one more.
+    assert [row.acc_bits for row in levels.report.layers[1:3]] == [5, 6]
+    assert "levels" in levels.report.layers[0].mode and "levels" not in plain.report.table()
+
+
+def test_time_steps_are_windows():
+    """Four copies of the image; of two steps there are two chains; strides stay inside a step."""
+    lif = {"windows": Windows.N, "padding": Padding.WINDOW, "carry": Carry.RESET}
+    for steps in (2, 4):
+        model = model_of(LayerSpec("a", 4, stride=2, **lif), LayerSpec("b", 4, **lif), steps=steps)
+        program = compile(model, TINY).program
+        assert program.image_side == 16 and program.metadata["steps"] == steps
+        assert [layer["pairs"] for layer in program.layers] == [int(steps == 2)] * 2 + [0]
+        assert [(layer["half"], layer["positions"]) for layer in program.layers] == [(4, 16)] * 3
+        assert (program.layers[0]["main"]["window"], program.layers[0]["main"]["offset"]) == (8, 8)
 
 
 def test_scanned_dilation_counts_its_work():

@@ -6,15 +6,17 @@ import torch
 
 from onespike.compiler import compile
 from onespike.contract.config import preset
-from onespike.contract.isa import output_planes
+from onespike.contract.isa import Carry, Padding, Windows, output_planes
 from onespike.contract.program import Program
 from onespike.errors import DataError
 from onespike.golden import decide, run, run_traced, spike_words
 from onespike.golden.layers import exact_product
 from onespike.model.integer import IntegerNetwork
+from onespike.network import LayerSpec
 from onespike.random_networks import draw
 
 from . import naive
+from .test_compiler import model_of
 
 TINY = preset("tiny")
 
@@ -52,6 +54,21 @@ def test_trace_holds_every_layer(rng):
         assert levels.shape == (len(images), spec.channels, side, side)
         assert len(potentials) in (1, 4) and abs(np.concatenate([p.ravel() for p in potentials])).max() <= 2048
     assert np.array_equal(scores, run(program, model.spec.arrange(images)))
+
+
+@pytest.mark.parametrize(("steps", "potentials"), [(4, [61, 71, 62, 71]), (2, [61, 71, 61, 71])])
+def test_time_steps_worked_by_hand(steps, potentials):
+    """A LIF neuron of levels whose current is 61 (pixel and bias) in every step; of two steps there are two pairs.
+
+    61 fires 1 of 32 and leaves 29, which leak to 7 + 3 + 0; 71 fires 2 and leaves 7, which leak to 1 + 0 + 0; 62 as 61.
+    """
+    lif = {"windows": Windows.N, "padding": Padding.WINDOW, "carry": Carry.RESET}
+    model = model_of(LayerSpec("a", 1, kernel=1, levels=3, **lif), image=(1, 2, 2), steps=steps)
+    program = compile(model, TINY).program
+    scores, trace = run_traced(program, model.spec.arrange(np.full((1, 1, 2, 2), 60, np.uint8)))
+    assert [np.unique(v).tolist() for v in trace.potentials[0]] == [[v] for v in potentials]
+    assert [int(level) for level in trace.levels[0][0, 0, ::2, ::2].ravel()] == [1, 2, 1, 2]
+    assert scores.tolist() == [[4 * (1 + 2 + 1 + 2)] * 3]
 
 
 def test_spike_words_hold_every_level(rng):
