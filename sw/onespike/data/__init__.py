@@ -1,5 +1,7 @@
 """Data sets: CIFAR-10, MNIST, Fashion-MNIST, from wherever they are, or one sentence that says what is missing.
 
+``stripes`` is made by formula and always there.
+
 Searched in this order: the folder given, ``ONESPIKE_DATA``, the user's cache folder, ``../shared/data``
 beside the project (whose packed CIFAR-10 is unpacked into the cache), and the official archive on the
 network. Nothing of a data set is ever written into the project.
@@ -20,6 +22,7 @@ import numpy as np
 from ..errors import DataError
 from .download import download, md5
 from .formats import CIFAR_SHAPE, checked_labels, cifar_binary, cifar_python, idx
+from .stripes import stripes
 
 CIFAR_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 CIFAR_LAYOUTS = {"cifar-10-batches-bin": (".bin", cifar_binary), "cifar-10-batches-py": ("", cifar_python)}
@@ -76,7 +79,7 @@ sets are the same, so only the values tell them apart."""
 class Dataset:
     """Images uint8 (n, C, H, W), labels int64 (n,) of 0..9.
 
-    ``test_pixels`` is "exact" (the official ones, by checksum), "JPEG-75" (re-encoded, by checksum) or
+    ``test_pixels`` is "exact" (the official ones, by checksum), "JPEG-75" (re-encoded, by checksum), "formula" or
     "unverified" (no official checksum is known for the form they came in).
     """
 
@@ -108,12 +111,14 @@ def shared_folder():
 
 
 def load(name, root=None):
-    """The data set ``cifar10``, ``mnist`` or ``fashion``; ``root`` is searched first where it is given.
+    """The data set ``cifar10``, ``mnist``, ``fashion`` or ``stripes``; ``root`` is searched first where it is given.
 
     Raises ``DataError`` with one sentence that says what is wrong or missing.
     """
+    if name == "stripes":
+        return Dataset(name, *stripes(), test_pixels="formula")
     if name != "cifar10" and name not in IDX_URLS:
-        raise DataError(f"unknown data set {name!r}; known are cifar10, mnist and fashion")
+        raise DataError(f"unknown data set {name!r}; known are cifar10, mnist, fashion and stripes")
     try:
         return _cifar(root) if name == "cifar10" else _idx_set(name, root)
     except OSError as error:
