@@ -9,7 +9,7 @@ FLOW = --board $(BOARD) $(if $(CORE),--core $(CORE))
 .DEFAULT_GOAL := help
 .PHONY: help setup sim test lint check gen gen-check train golden compile fuzz bench explore clean \
 	firmware virtual-demo bench-link faults fuzz-firmware boards report bitstream bitstream-project program \
-	verify-netlist formal
+	verify-netlist formal experiments experiments-smoke
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,11 +31,13 @@ lint: setup ## style and types
 	$(BIN)/ruff check hw sw sim tests
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-gen: setup ## write what is generated from the contract: docs/contract.md, firmware/contract.h
+gen: setup ## write what is generated from the contract (docs/contract.md, firmware/contract.h) and results (docs/results.md)
 	$(BIN)/python -m onespike emit
+	$(BIN)/python -m onespike experiment --docs
 
-gen-check: setup ## docs/contract.md and firmware/contract.h are up to date
+gen-check: setup ## what is generated is up to date
 	$(BIN)/python -m onespike emit --check
+	$(BIN)/python -m onespike experiment --docs --check
 
 check: lint gen-check test ## lint, gen-check and test; CI runs it, sim, virtual-demo, formal, a bitstream and a report
 
@@ -43,6 +45,13 @@ train: setup ## train arty-cifar10 anew into build/train (resumes where it was c
 	$(BIN)/python -m onespike train --resume --out build/train/first --stop-after 108
 	$(BIN)/python -m onespike train --resume --out build/train/second --start build/train/first/checkpoint.pt \
 		--epochs 16 --rate 3e-4 --jpeg 1 --shift 1 --smoothing 0 --carry-from 0 --seed 2
+
+experiments: setup ## rows of docs/results.md, as far as they are not done: train (hours; a GPU if there is one), measure, simulate
+	$(BIN)/python -m onespike experiment --golden $(if $(JOBS),--jobs $(JOBS)) $(ROWS)
+
+experiments-smoke: setup ## two tiny rows through every stage, on images by formula, a minute
+	rm -rf build/experiments-smoke
+	$(BIN)/python -m onespike experiment --golden --out build/experiments-smoke sw/onespike/experiments/rows/smoke/*.toml
 
 golden: setup ## golden model against PyTorch on all test images
 	$(BIN)/python -m onespike golden

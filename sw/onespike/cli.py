@@ -58,9 +58,10 @@ def _train(args):
     given = {f.name: getattr(args, f.name) for f in dataclasses.fields(Recipe)}
     recipe = Recipe(**{name: value for name, value in given.items() if value is not None})
     trainer = Trainer(recipe, args.out, args.data, args.resume)
-    card = trainer.run().card
+    trainer.run()
+    card = json.loads((Path(args.out) / "card.json").read_text())
     print(f"validation {card['validation']:.2f} %, test {card['test']:.2f} % ({card['test_pixels']} pixels)")
-    print(f"wrote {Path(args.out) / 'model.npz'}")
+    print(f"wrote {args.out}")
 
 
 def _compile(args):
@@ -153,7 +154,7 @@ def _virtual_board(arguments):
 
 
 def _parser():
-    from . import commands_board, commands_energy, commands_exchange, commands_recurrent
+    from . import commands_board, commands_energy, commands_exchange, commands_experiment, commands_recurrent
 
     parser = argparse.ArgumentParser(
         prog="onespike", description="From a network description to a board that classifies."
@@ -204,6 +205,7 @@ def _parser():
     commands_exchange.add_parsers(commands)
     commands_board.add_parsers(commands)
     commands_energy.add_parsers(commands)
+    commands_experiment.add_parser(commands)
     commands_recurrent.add_parsers(commands)
     commands.add_parser("virtual-board", help="the whole board in simulation")
 

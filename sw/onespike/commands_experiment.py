@@ -19,7 +19,7 @@ def add_parser(commands):
     one.add_argument("--train", action="store_true", help="train the runs that are not finished; cut-off ones go on")
     one.add_argument("--measure", action="store_true", help="measure the finished runs")
     one.add_argument("--exact", action="store_true", help="8 images of one run of each row through the simulated core")
-    one.add_argument("--golden", action="store_true", help="measure: the golden model classifies all test images too")
+    one.add_argument("--golden", action="store_true", help="when measuring: the golden model classifies all test images too")
     one.add_argument("--publish", action="store_true", help="take the results over into the committed file")
     one.add_argument("--docs", action="store_true", help="write docs/results.md and its drawings from the committed file")
     one.add_argument("--check", action="store_true", help="with --docs: only compare with what is there")
@@ -31,15 +31,12 @@ def add_parser(commands):
 
 def _experiment(args):
     from .experiments import docs, results
-    from .experiments.rows import ROWS, load_row
 
     stages = [name for name in STAGES if getattr(args, name)]
     if not stages and not (args.publish or args.docs):
         stages = list(STAGES)
     table = Path(args.out) / "results.jsonl"
-    rows = []
-    if stages or args.publish:
-        rows = [load_row(name) for name in args.rows or sorted(ROWS.glob("*.toml"))]
+    rows = _rows(args.rows) if stages or args.publish else []
     failed = [failure for name in stages for failure in _RUN[name](args, rows, table)]
     if args.publish:
         count = results.publish(table, {row.name for row in rows})
@@ -50,6 +47,12 @@ def _experiment(args):
         raise ExperimentError(f"{len(failed)} runs failed; the first: {failed[0]}")
     if stages:
         _refuse_mismatches(rows, results.load(table))
+
+
+def _rows(names):
+    from .experiments.rows import ROWS, load_row
+
+    return [load_row(name) for name in names or sorted(ROWS.glob("*.toml"))]
 
 
 def _train(args, rows, table):
