@@ -12,7 +12,7 @@ from onespike.errors import MismatchError
 from onespike.golden import decide, effective_sop, silent_beats
 from onespike.quantised import QuantisedModel
 
-from . import bench_link, equivalence, exact
+from . import bench_link, equivalence, exact, recurrent
 from .bench import IMAGES, bench
 from .explore import WEIGHT_BITS, explore, recalibrate
 from .flow import commands as flow_commands
@@ -190,7 +190,7 @@ def main(argv=None):
     space.add_argument("--jobs", type=positive, help="cores measured at a time (default: one per CPU)")
     space.add_argument("--calibrate", action="store_true", help="first fit the estimate of sizes anew (an hour)")
     space.set_defaults(run=run_explore, images=2)
-    for part in (virtual_command, bench_link, equivalence, exact):
+    for part in (virtual_command, bench_link, equivalence, exact, recurrent):
         part.add_parser(commands)
     flow_commands.add_parsers(commands)
     args = parser.parse_args(argv)
