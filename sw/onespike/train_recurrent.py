@@ -35,7 +35,7 @@ class Recipe:
     """
 
     dataset: str = "mnist"
-    epochs: int = 24
+    epochs: int = 12
     batch: int = 250
     rate: float = 3e-3
     shift: int = 2
@@ -67,6 +67,7 @@ class Trainer:
         self.front, self.block, self.recipe = front, block, recipe
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         torch.manual_seed(recipe.seed)
+        torch.set_num_threads(1)  # the tensors of a step are small: a second thread waits more than it works
         data = load(recipe.dataset, data_root)
         side = front.image[1]
         if data.train_images.shape[1] != front.image[0] or data.train_images.shape[2] > side:
