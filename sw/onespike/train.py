@@ -5,6 +5,7 @@ once, at the end, through the integer model.
 """
 
 import copy
+import fcntl
 import functools
 import json
 import math
@@ -124,6 +125,7 @@ class Trainer:
     def __init__(self, recipe, folder, data_root=None, resume=False, spec=None, teachers=None):
         self.recipe, self.folder = recipe, Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        torch.backends.cudnn.benchmark = True
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         torch.manual_seed(recipe.seed)
         self.spec = spec or NetworkSpec.load(recipe.network)
@@ -245,11 +247,11 @@ class Trainer:
         if recipe.distill:
             name = f"teacher-{recipe.dataset}-{recipe.teacher_epochs}.pt"
             self.teacher = taught(
-                self.feed, self.train_count, self.spec, recipe.teacher_epochs, self.folder.parent / name
+                self.feed, self.train_count, self.spec, recipe.teacher_epochs, self.teachers / name
             )
 
     def run(self):
-        """Train to the end; returns the ``QuantisedModel`` with its card."""
+        """Train to the end; returns the ``QuantisedModel`` with its card, or None where the network has no integers."""
         data, recipe = self.data, self.recipe
         self.prepare()
         held, held_labels = (
@@ -275,9 +277,8 @@ class Trainer:
             with open(self.folder / "log.jsonl", "a") as log:
                 log.write(json.dumps(entry) + "\n")
             self.save()
-        model = self.exported()
         test = self.spec.arrange(data.test_images)
-        model.card = {
+        card = {
             "recipe": asdict(recipe),
             "earlier_stages": self.earlier,
             "minutes": round(self.seconds / 60, 1),
@@ -288,11 +289,18 @@ class Trainer:
             "test_pixels": data.test_pixels,
             "test_images": len(data.test_images),
         }
+        write_json(card, self.folder / "card.json")
+        if not self.net.exports:
+            return None
+        model = self.exported()
+        model.card = card
         model.save(self.folder / "model.npz")
         return model
 
     def score(self, images, labels):
-        """Accuracy of the integers as they stand, in per cent."""
+        """Accuracy of the integers as they stand, in per cent; of the floats where there are no integers."""
+        if not self.net.exports:
+            return float_accuracy(self.net, images, labels, self.device)
         return accuracy(self.exported(), images, labels, self.device)
 
 
@@ -303,6 +311,12 @@ def autocast(device):
 
 def taught(feed, count, spec, epochs, path):
     """The teacher in file ``path``; where it is missing it is trained on the first ``count`` images of ``feed``."""
+    with open(path.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # runs side by side wait for the first one's teacher
+        return _taught(feed, count, spec, epochs, path)
+
+
+def _taught(feed, count, spec, epochs, path):
     teacher = Teacher(spec.image[0], spec.classes).to(feed.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (stubs lack it)
     if path.exists():
         teacher.load_state_dict(torch.load(path, weights_only=True, map_location=feed.device))
@@ -323,6 +337,13 @@ def taught(feed, count, spec, epochs, path):
         print(f"teacher epoch {epoch + 1}/{epochs}  loss {mean:.3f}  {accuracy:.1f} %", file=sys.stderr, flush=True)
     _write(teacher.state_dict(), path)
     return teacher.eval()
+
+
+def write_json(content, path):
+    """Write ``content`` under a temporary name, then rename it."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    os.replace(temporary, path)
 
 
 def _write(state, path):

@@ -104,7 +104,7 @@ def test_images_that_do_not_match(small, tmp_path):
 
 def test_divergence_is_named(small, tmp_path):
     trainer = Trainer(small, tmp_path / "run")
-    trainer.net.classifier.temperature.data.fill_(float("nan"))
+    trainer.net.classifier.log_temperature.data.fill_(float("nan"))
     with pytest.raises(ModelError, match="the loss is not finite"):
         trainer.run()
 

@@ -16,12 +16,12 @@ def folder_of(out, row, recipe):
 
 
 def train(rows, out, jobs, data_root=None):
-    """Train every run of ``rows`` that has no model yet, ``jobs`` at a time; yields (row, recipe, error or None).
+    """Train every run of ``rows`` that has no card yet, ``jobs`` at a time; yields (row, recipe, error or None).
 
     A run that was cut off goes on where it was. The images are read once and shared by the processes.
     """
     runs = [(row, recipe, out, data_root) for row in rows for recipe in row.recipes]
-    runs = [run for run in runs if not (folder_of(out, *run[:2]) / "model.npz").exists()]
+    runs = [run for run in runs if not (folder_of(out, *run[:2]) / "card.json").exists()]
     for dataset, jpeg in sorted({(recipe.dataset, recipe.jpeg > 0) for _, recipe, *_ in runs}):
         images_of(dataset, data_root, jpeg)
     threads = max(1, (os.cpu_count() or 1) // jobs)

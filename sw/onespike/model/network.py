@@ -176,24 +176,23 @@ class Classifier(nn.Module):
         self.bits = network.weight_bits
         self.weight = nn.Parameter(torch.randn(network.classes, channels) * channels**-0.5)
         self.bias = nn.Parameter(torch.zeros(network.classes))
-        self.temperature = nn.Parameter(torch.tensor(1.0 / (side * side * channels**0.5)))
+        # Its logarithm is learnt: it is small, and must stay positive.
+        self.log_temperature = nn.Parameter(-torch.tensor(side * side * channels**0.5).log())
 
     def integer_weights(self):
         return quantise(self.weight, self.bits, STEP * self.weight.detach().abs().mean())
 
     def forward(self, x):
         """Logits (batch, classes)."""
-        return F.linear(x.float().sum((2, 3)), self.integer_weights()) * self.temperature + self.bias
+        return F.linear(x.float().sum((2, 3)), self.integer_weights()) * self.log_temperature.exp() + self.bias
 
     def export(self):
         for name, value in self.state_dict().items():
             if not torch.isfinite(value).all():
                 raise ModelError(f"classifier: {name} holds NaN or infinity; the training diverged, lower the rate")
-        if self.temperature <= 0:
-            raise ModelError("classifier: the learnt temperature is not positive; train longer or lower the rate")
         with torch.no_grad():
             top = 2 ** (PARAMETER_BITS - 1) - 1
-            bias = torch.floor(self.bias / self.temperature + 0.5).clamp(-top - 1, top)
+            bias = torch.floor(self.bias / self.log_temperature.exp() + 0.5).clamp(-top - 1, top)
             return self.integer_weights().numpy().astype("int8"), bias.long().numpy()
 
 
@@ -225,6 +224,11 @@ class SpikingNetwork(nn.Module):
         self.carrying = on
         for layer in self.layers:
             layer.carrying = on
+
+    @property
+    def exports(self):
+        """Whether the network has integers: all but one with the cosine inside the sine."""
+        return all(layer.spec.table != "inside" for layer in self.layers)
 
     @property
     def learns_tables(self):

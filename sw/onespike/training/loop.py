@@ -28,7 +28,7 @@ class Loop:
         self.gpu = device == "cuda"
         # A recorded step reads its rate from memory.
         start = torch.tensor(rate, device=device) if self.gpu else rate
-        self.optimizer = torch.optim.AdamW(self.parameters, start, weight_decay=weight_decay, fused=self.gpu)
+        self.optimizer = torch.optim.AdamW(self.parameters, start, weight_decay=weight_decay, fused=self.gpu, capturable=self.gpu)
         # What a recorded step adds to stays where it is.
         self.loss_sum = torch.zeros((), device=device)
         self.right = torch.zeros((), dtype=torch.long, device=device)
