@@ -21,6 +21,7 @@ def train(rows, out, jobs, data_root=None):
     A run that was cut off goes on where it was. The images are read once and shared by the processes.
     """
     runs = [(row, recipe, out, data_root) for row in rows for recipe in row.recipes]
+    runs.sort(key=lambda run: run[1].seed)  # every row once before any of them again
     runs = [run for run in runs if not (folder_of(out, *run[:2]) / "card.json").exists()]
     for dataset, jpeg in sorted({(recipe.dataset, recipe.jpeg > 0) for _, recipe, *_ in runs}):
         images_of(dataset, data_root, jpeg)
