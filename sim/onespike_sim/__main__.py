@@ -10,6 +10,7 @@ from onespike.contract.config import WINDOWS, preset
 from onespike.data.sample import sample
 from onespike.errors import MismatchError
 from onespike.golden import decide, effective_sop, silent_beats
+from onespike.network import DEFAULT, REFERENCE
 from onespike.quantised import QuantisedModel
 
 from . import bench_link, equivalence, exact, recurrent
@@ -149,8 +150,8 @@ def run_fuzz(args):
         raise MismatchError(f"seeds {failed} differ; 'make fuzz N=1 SEED={failed[0]}' replays the first")
 
 
-def _takes_images(parser):
-    parser.add_argument("model", nargs="?", default="arty-cifar10", help="a name or an .npz file")
+def _takes_images(parser, model):
+    parser.add_argument("model", nargs="?", default=model, help="a name or an .npz file")
     parser.add_argument("--dataset", default="cifar10")
     parser.add_argument("--data", help="folder that holds the data set")
 
@@ -167,7 +168,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(prog="onespike_sim", description="Core and board in simulation, and their sizes.")
     commands = parser.add_subparsers(required=True, metavar="command")
     one = commands.add_parser("run", help="test images through the core")
-    _takes_images(one)
+    _takes_images(one, DEFAULT)
     one.add_argument("--config", default="arty-a7-35t")
     one.add_argument("--images", type=int, default=16)
     one.add_argument("--stall", type=int, default=0, help="per cent of cycles the outer streams pause")
@@ -179,12 +180,12 @@ def main(argv=None):
     many.add_argument("--config", default="tiny")
     many.set_defaults(run=run_fuzz)
     table = commands.add_parser("bench", help="every array in several sizes, measured")
-    _takes_images(table)
+    _takes_images(table, REFERENCE)
     table.add_argument("--no-route", action="store_true", help="leave place and route out")
     table.add_argument("--jobs", type=positive, help="cores measured at a time (default: one per CPU)")
     table.set_defaults(run=run_bench, images=IMAGES)
     space = commands.add_parser("explore", help="cores of many sizes: predicted, a sample measured")
-    _takes_images(space)
+    _takes_images(space, REFERENCE)
     space.add_argument("--share", type=float, default=60, help="per cent of the part's LUTs that a core may take")
     space.add_argument("--bits", type=int, choices=WEIGHT_BITS, help="bits of a weight (default: those of the model)")
     space.add_argument("--jobs", type=positive, help="cores measured at a time (default: one per CPU)")

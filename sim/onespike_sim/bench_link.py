@@ -15,6 +15,7 @@ from onespike.contract import boot, frames
 from onespike.contract.boards import system
 from onespike.contract.regs import Status
 from onespike.images import procedural
+from onespike.network import REFERENCE
 from onespike.quantised import QuantisedModel
 from onespike.runtime.framing import ENCODED_BYTES
 from onespike.runtime.pixels import to_bytes
@@ -158,7 +159,7 @@ def run(args):
 def add_parser(commands):
     """Add the command to an argument parser's ``commands``."""
     parser = commands.add_parser("bench-link", help="what the links carry, in cycles of the virtual board")
-    parser.add_argument("model", nargs="?", default="arty-cifar10", help="a name or an .npz file")
+    parser.add_argument("model", nargs="?", default=REFERENCE, help="a name or an .npz file")
     parser.add_argument("--system", default="virtual")
     parser.add_argument(
         "--images", type=positive, default=64, help=f"images measured; the host looks every {STEP} cycles"

@@ -12,6 +12,7 @@ from onespike.cli import model_path, positive, write_report
 from onespike.compiler import compile
 from onespike.data.sample import sample
 from onespike.errors import LimitError, MismatchError
+from onespike.network import REFERENCE
 from onespike.quantised import QuantisedModel
 from onespike.random_networks import draw
 from onespike_hw.core import Core
@@ -145,7 +146,7 @@ def add_parser(commands):
     """The command ``verify-netlist``."""
     parser = commands.add_parser("verify-netlist", help="the synthesised core, simulated in cells, bit by bit")
     takes_board(parser)
-    parser.add_argument("--model", default="arty-cifar10", help="a name or an .npz file (default: %(default)s)")
+    parser.add_argument("--model", default=REFERENCE, help="a name or an .npz file (default: %(default)s)")
     parser.add_argument("--images", type=positive, default=2, help="test images (default: %(default)s)")
     parser.add_argument("--dataset", default="cifar10")
     parser.add_argument("--data", help="folder that holds the data set")

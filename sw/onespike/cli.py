@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from .errors import MismatchError, OnespikeError, OutputError
+from .network import DEFAULT
 
 MODELS = Path(__file__).parent / "networks"
 REPORTS = Path("build/reports")
@@ -162,7 +163,7 @@ def _parser():
     commands = parser.add_subparsers(required=True, metavar="command")
 
     train = commands.add_parser("train", help="train a network")
-    train.add_argument("--network", help="description: a name or a .toml file (default arty-cifar10)")
+    train.add_argument("--network", help=f"description: a name or a .toml file (default {DEFAULT})")
     train.add_argument("--dataset", help="data set: cifar10, mnist or fashion (default cifar10)")
     train.add_argument("--data", help="folder that holds the data set")
     for name, kind in (("epochs", int), ("batch", int), ("rate", float), ("warm-up", float), ("weight-decay", float)):
@@ -177,26 +178,26 @@ def _parser():
     train.add_argument("--seed", type=int)
     train.add_argument("--stop-after", type=int, help="epochs after which to end before the schedule does")
     train.add_argument("--start", help="checkpoint whose weights a second stage begins with")
-    train.add_argument("--out", default="build/train/arty-cifar10", help="folder of the run")
+    train.add_argument("--out", default="build/train/run", help="folder of the run")
     train.add_argument("--resume", action="store_true", help="continue the run in --out")
     train.set_defaults(run=_train)
 
     compile_ = commands.add_parser("compile", help="trained model -> program image and table per layer")
-    compile_.add_argument("model", nargs="?", default="arty-cifar10", help="a name or an .npz file")
+    compile_.add_argument("model", nargs="?", default=DEFAULT, help="a name or an .npz file")
     compile_.add_argument("--config", default="arty-a7-35t", help="core configuration")
     compile_.add_argument("--out", help="program image to write")
     compile_.set_defaults(run=_compile)
 
     boot = commands.add_parser("boot-image", help="boot record of a program, for the flash of a board")
     boot.add_argument(
-        "source", nargs="?", default="arty-cifar10", help="trained model (a name or an .npz file) or program image (.1spk)"
+        "source", nargs="?", default=DEFAULT, help="trained model (a name or an .npz file) or program image (.1spk)"
     )
     boot.add_argument("--config", default="arty-a7-35t", help="core configuration")
     boot.add_argument("--out", metavar="FILE", help="file to write (default build/NAME.boot)")
     boot.set_defaults(run=_boot_image)
 
     golden = commands.add_parser("golden", help="golden model against PyTorch on all test images")
-    golden.add_argument("model", nargs="?", default="arty-cifar10")
+    golden.add_argument("model", nargs="?", default=DEFAULT)
     golden.add_argument("--config", default="arty-a7-35t")
     golden.add_argument("--dataset", default="cifar10")
     golden.add_argument("--data", help="folder that holds the data set")

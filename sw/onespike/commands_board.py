@@ -6,6 +6,7 @@ import time
 
 from . import cli
 from .errors import BoardError, MismatchError, ProgramError
+from .network import DEFAULT
 
 PERIOD = 1.0
 """Seconds between two lines of the monitor."""
@@ -59,7 +60,7 @@ def _takes_board(parser):
 def _takes_program(parser):
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--program", metavar="FILE", help="program image (.1spk)")
-    which.add_argument("--model", help="a trained model to compile: a name or an .npz file (default arty-cifar10)")
+    which.add_argument("--model", help=f"a trained model to compile: a name or an .npz file (default {DEFAULT})")
 
 
 def _open(args, record=None):
@@ -75,7 +76,7 @@ def _load_chosen(board, args):
     if args.program:
         program = Program.load(args.program)
     elif args.model or board.program is None:
-        program = board.compile(cli.model_path(args.model or "arty-cifar10"))
+        program = board.compile(cli.model_path(args.model or DEFAULT))
     else:
         program = board.program
     board.load(program)

@@ -3,12 +3,13 @@
 import sys
 
 from . import cli
+from .network import DEFAULT
 
 
 def add_parsers(commands):
     """Add the command to the subparsers of ``onespike``."""
     energy = commands.add_parser("energy", help="energy of an image from its real spikes, beside an ANN's; NeuroBench")
-    energy.add_argument("model", nargs="?", default="arty-cifar10", help="a name or an .npz file")
+    energy.add_argument("model", nargs="?", default=DEFAULT, help="a name or an .npz file")
     energy.add_argument("--config", default="arty-a7-35t", help="core configuration")
     energy.add_argument("--images", type=cli.positive, default=100, help="test images (default 100)")
     energy.add_argument("--dataset", default="cifar10", help="cifar10, mnist or fashion (default cifar10)")

@@ -22,6 +22,10 @@ ENCODINGS = ("planes", "threshold", "bernoulli")
 LEVELS = (1, arith.TOP_LEVEL, 255)
 """Largest levels that a neuron fires: spikes, paper B's levels, and the 8-bit activations of an ANN (no core runs them)."""
 NETWORKS = Path(__file__).parent / "networks"
+DEFAULT = "levels-cifar10"
+"""The network to use where none is named: the most accurate one that the Arty A7-35T's core holds."""
+REFERENCE = "arty-cifar10"
+"""The committed network of spikes alone: fewer cycles, less accurate; cores and links are compared with it."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ class NetworkSpec:
 
     @classmethod
     def load(cls, source):
-        """Read a description by name (``arty-cifar10``) or from a TOML file."""
+        """Read a description by name (``levels-cifar10``) or from a TOML file."""
         path = Path(source)
         if not path.suffix:
             path = NETWORKS / f"{source}.toml"

@@ -24,7 +24,7 @@ from .data import load
 from .errors import ModelError
 from .model.integer import IntegerNetwork
 from .model.network import SpikingNetwork
-from .network import NetworkSpec
+from .network import DEFAULT, NetworkSpec
 from .training.feed import Feed, arrange
 from .training.loop import Loop, one_cycle
 from .training.teacher import Teacher, distillation
@@ -50,7 +50,7 @@ class Recipe:
     the checkpoint ``start``.
     """
 
-    network: str = "arty-cifar10"
+    network: str = DEFAULT
     dataset: str = "cifar10"
     epochs: int = 120
     batch: int = 128

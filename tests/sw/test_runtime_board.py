@@ -12,6 +12,7 @@ from onespike.contract.regs import Status
 from onespike.errors import BoardError, ContractError, DataError, LinkError, ProgramError, RecordingError
 from onespike.golden import fired_spikes, run, run_traced
 from onespike.images import patch, procedural
+from onespike.network import DEFAULT
 from onespike.random_networks import draw
 from onespike.runtime import Board
 from onespike.runtime.emulator import GoldenDevice
@@ -64,7 +65,7 @@ def test_default_program_is_the_committed_model():
     with Board.open("golden://") as board:
         assert board.identity.program == 0
         assert len(list(board.classify(procedural(1, (3, 32, 32))))) == 1
-        assert board.program.metadata["network"] == "arty-cifar10" and board.core == "arty-a7-35t"
+        assert board.program.metadata["network"] == DEFAULT and board.core == "arty-a7-35t"
 
 
 def test_golden_device_without_a_program():

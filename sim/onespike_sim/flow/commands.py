@@ -10,6 +10,7 @@ from onespike.contract.boards import BOARDS, board, names
 from onespike.contract.config import PRESETS
 from onespike.contract.soc import LEDS
 from onespike.errors import LimitError, ToolError
+from onespike.network import DEFAULT
 from onespike.quantised import QuantisedModel
 
 from ..soc import FIRMWARE, read_firmware
@@ -167,7 +168,7 @@ def add_parsers(commands):
             parser.add_argument("--toolchain", help=f"one of {', '.join(FAMILIES)} (default: the first that is here)")
         if name == "program":
             parser.add_argument("--flash", action="store_true", help="write bitstream and program to the flash")
-            parser.add_argument("--model", default="arty-cifar10", help="network for the flash: a name or an .npz file")
+            parser.add_argument("--model", default=DEFAULT, help="network for the flash: a name or an .npz file")
         else:
             parser.add_argument("--firmware", type=Path, default=FIRMWARE, help="what is in the ROM (default: %(default)s)")
         parser.set_defaults(run=run)

@@ -10,6 +10,7 @@ from itertools import groupby
 from onespike.cli import model_path
 from onespike.compiler import compile
 from onespike.errors import LimitError
+from onespike.network import REFERENCE
 from onespike.quantised import QuantisedModel
 
 from ..bench_link import carried
@@ -17,7 +18,6 @@ from ..runner import write_if_changed
 from ..synth import PARTS, Counts
 from .design import TOP
 
-MODEL = "arty-cifar10"
 """Network of the predictions."""
 CORE = "soc.core"
 REST = "registers, clock, pins"
@@ -78,8 +78,8 @@ def rows(modules):
 
 
 def predictions(board, mhz):
-    """Frames a second of ``MODEL`` at a clock: "core", and over each link; empty if the core cannot hold it."""
-    model = QuantisedModel.load(model_path(MODEL))
+    """Frames a second of ``REFERENCE`` at a clock: "core", and over each link; empty if the core cannot hold it."""
+    model = QuantisedModel.load(model_path(REFERENCE))
     try:
         report = compile(model, board.system.hardware).report
     except LimitError:
@@ -105,7 +105,7 @@ def summary(build):
         "modules": {path: asdict(counts) for path, counts in sorted(build.modules.items())},
         "clock_mhz": asked,
         "timing": asdict(build.timing) if build.timing else None,
-        "predicted_frames_per_second": {"clock_mhz": clock, "network": MODEL, **predictions(build.board, clock)},
+        "predicted_frames_per_second": {"clock_mhz": clock, "network": REFERENCE, **predictions(build.board, clock)},
         "bitstream_sha256": _checksum(build.bitstream),
     }
 

@@ -8,7 +8,7 @@ from ..contract.config import PRESETS, preset
 from ..contract.frames import Command, SelfTest
 from ..contract.program import Program, fingerprint
 from ..errors import BoardError, ContractError, OnespikeError
-from ..network import NETWORKS
+from ..network import DEFAULT, NETWORKS
 from ..quantised import QuantisedModel
 from .emulator import GoldenDevice
 from .pixels import prepare, selftest_check, to_bytes
@@ -80,7 +80,7 @@ class Board:
         """Yields a ``Result`` per image, in order, each once; see ``Device.run``.
 
         ``images`` uint8 (n, C, H, W) as the program's description says, or patched already. Where no program was
-        loaded, the committed model arty-cifar10 is compiled for the board's core and loaded. Raises ``DataError`` before
+        loaded, the committed model ``onespike.network.DEFAULT`` is compiled for the board's core and loaded. Raises ``DataError`` before
         anything is sent where shape or type are wrong.
         """
         program = self._require_program()
@@ -134,7 +134,7 @@ class Board:
             self.load(self.compile())
         return self.program
 
-    def compile(self, model=NETWORKS / "arty-cifar10.npz"):
+    def compile(self, model=NETWORKS / f"{DEFAULT}.npz"):
         """The ``Program`` of a trained model's file for this board's core.
 
         Raises ``ContractError`` where the core is none that this version knows, and what the compiler raises.
