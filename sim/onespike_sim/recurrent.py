@@ -24,7 +24,7 @@ from . import runner
 from .soc import ROOT, words
 from .verify import compare
 
-NAMES = ("recurrent-mnist-lstm", "recurrent-mnist-gru", "recurrent-mnist-rnn")
+NAMES = ("recurrent-fashion-lstm", "recurrent-fashion-gru", "recurrent-fashion-rnn")
 SYSTEM = replace(
     boards.system("virtual-tiny"), name="recurrent", rom_bytes=1 << 16, mac="", flash_address=None, watchdog_cycles=1 << 31
 )

@@ -37,7 +37,7 @@ class Recipe:
     dataset: str = "mnist"
     epochs: int = 12
     batch: int = 250
-    rate: float = 3e-3
+    rate: float = 4e-3
     shift: int = 2
     surrogate: str = "triangle"
     seed: int = 1

@@ -18,6 +18,7 @@ from onespike.model.recurrent import RecurrentNetwork
 from onespike.network import LayerSpec, NetworkSpec
 from onespike.recurrent import BlockSpec, RecurrentModel, load_description, pad_images
 from onespike.train_recurrent import Recipe, Trainer, shifted
+from onespike_sim.recurrent import NAMES
 
 from ..support.recurrent import random_model, random_spikes
 
@@ -166,12 +167,12 @@ def test_a_short_training(monkeypatch):
     np.testing.assert_array_equal(block_scores(model, fired), scores)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-def test_the_committed_models(cell):
-    path = model_path(f"recurrent-mnist-{cell}")
+@pytest.mark.parametrize("name", NAMES)
+def test_the_committed_models(name):
+    path = model_path(name)
     assert path.stat().st_size < 50_000
     model = RecurrentModel.load(path)
     front, block, _ = load_description("recurrent-mnist")
-    assert model.front.spec == front and model.spec.cell is Cell[cell.upper()]
+    assert model.front.spec == front and model.spec.cell.name.lower() == name.split("-")[-1]
     assert (model.spec.hidden, model.spec.windows, model.spec.carry) == (block.hidden, block.windows, block.carry)
     assert {"test", "held_out", "recipe", "minutes", "device"} <= set(model.card)
