@@ -240,7 +240,8 @@ def fires(kind, **given):
 @pytest.mark.parametrize(
     ("node", "border"),
     [
-        (fires(nir.IF, r=2.0, v_threshold=3.0), 1.5),
+        (fires(nir.IF, r=1.0, v_threshold=1.5), 1.5),
+        (fires(nir.IF, r=1e4, v_threshold=1.5), 1.5),
         (fires(nir.LIF, tau=4e-4, r=2.0, v_leak=0.0, v_threshold=1.0), 2.0),
         (fires(nir.CubaLIF, tau_syn=2e-4, tau_mem=2e-4, r=2.0, v_leak=0.0, v_threshold=1.0, w_in=1.0), 2.0),
         (nir.Threshold(np.full(4, 2.5)), 2.5),
@@ -289,6 +290,7 @@ def pooling(size, stride):
             chain(("leaks", fires(nir.LIF, tau=1e-4, r=1.0, v_leak=0.1, v_threshold=1.0))),
             "'leaks': a leak towards another potential",
         ),
+        (chain(("strong", fires(nir.IF, r=2.0, v_threshold=3.0))), "'strong': its r is neither 1 nor 1/dt"),
         (
             chain(("uneven", nir.Threshold(np.arange(256.0).reshape(4, 8, 8)))),
             "'uneven': its neurons differ within a channel",

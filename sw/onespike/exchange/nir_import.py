@@ -93,7 +93,10 @@ def _gain(nir, name, node, dt):
     if isinstance(node, nir.Threshold):
         return np.ones(1)
     if isinstance(node, nir.IF):
-        return np.asarray(node.r, np.float64)
+        # dv/dt = r i makes r * dt of a step. snnTorch counts in steps and writes 1, SpikingJelly 1 / dt: the same neuron.
+        if not any(np.allclose(node.r, once) for once in (1.0, 1 / dt)):
+            refuse(name, "its r is neither 1 nor 1/dt, so what one time step makes of its input is not known; scale the weights")
+        return np.ones(1)
     if np.any(np.asarray(node.v_leak)):
         refuse(name, "a leak towards another potential than 0 is not supported; move it into the bias")
     if isinstance(node, nir.LIF):
