@@ -8,7 +8,7 @@ FLOW = --board $(BOARD) $(if $(CORE),--core $(CORE))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup sim test lint check gen gen-check train golden compile fuzz bench explore clean \
-	firmware virtual-demo bench-link faults fuzz-firmware boards report bitstream bitstream-project program \
+	firmware virtual-demo bench-link recurrent faults fuzz-firmware boards report bitstream bitstream-project program \
 	verify-netlist formal experiments experiments-smoke
 
 help: ## list the targets
@@ -39,7 +39,7 @@ gen-check: setup ## what is generated is up to date
 	$(BIN)/python -m onespike emit --check
 	$(BIN)/python -m onespike experiment --docs --check
 
-check: lint gen-check test ## lint, gen-check and test; CI runs it, sim, virtual-demo, formal, a bitstream and a report
+check: lint gen-check test ## lint, gen-check and test; CI runs it, sim, experiments-smoke, virtual-demo, formal, a bitstream and a report
 
 train: setup ## train arty-cifar10 anew into build/train (resumes where it was cut off)
 	$(BIN)/python -m onespike train --resume --out build/train/first --stop-after 108
@@ -97,6 +97,9 @@ virtual-demo: firmware ## the virtual board classifies 20 test images over its U
 
 bench-link: firmware ## images/s over UDP and UART in simulation, against what the link could carry; boot from flash
 	$(BIN)/python -m onespike_sim bench-link
+
+recurrent: firmware ## networks with a recurrent block: core, then firmware on the CPU, every bit compared, cycles counted
+	$(BIN)/python -m onespike_sim recurrent
 
 faults: firmware ## long runs of the fault tests: 10,000 images over bad links, 450 kB of garbage over each
 	ONESPIKE_FAULT_IMAGES=10000 $(BIN)/python -m pytest -s tests/e2e/test_faults.py -k 'damaged or lossy or garbage'

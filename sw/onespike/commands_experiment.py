@@ -39,7 +39,7 @@ def _experiment(args):
     rows = _rows(args.rows) if stages or args.publish else []
     failed = [failure for name in stages for failure in _RUN[name](args, rows, table)]
     if args.publish:
-        count = results.publish(table, {row.name for row in rows})
+        count = results.publish(table, {row.name for row in rows}, results.PUBLISHED)
         print(f"{count} results published in {results.PUBLISHED}")
     if args.docs:
         docs.emit(Path(), results.load(results.PUBLISHED), args.check)

@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
+from . import stripes
 from .download import download, md5
 from .formats import CIFAR_SHAPE, checked_labels, cifar_binary, cifar_python, idx
-from .stripes import stripes
 
 CIFAR_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 CIFAR_LAYOUTS = {"cifar-10-batches-bin": (".bin", cifar_binary), "cifar-10-batches-py": ("", cifar_python)}
@@ -116,7 +116,7 @@ def load(name, root=None):
     Raises ``DataError`` with one sentence that says what is wrong or missing.
     """
     if name == "stripes":
-        return Dataset(name, *stripes(), test_pixels="formula")
+        return Dataset(name, *stripes.draw(), test_pixels="formula")
     if name != "cifar10" and name not in IDX_URLS:
         raise DataError(f"unknown data set {name!r}; known are cifar10, mnist, fashion and stripes")
     try:

@@ -5,13 +5,13 @@ import numpy as np
 TRAIN, TEST, CLASSES, SHAPE = 3000, 500, 4, (3, 16, 16)
 
 
-def stripes():
+def draw():
     """(Training images, labels, test images, labels); always the same."""
     rng = np.random.default_rng(0)
-    return (*_draw(rng, TRAIN), *_draw(rng, TEST))
+    return (*_some(rng, TRAIN), *_some(rng, TEST))
 
 
-def _draw(rng, count):
+def _some(rng, count):
     labels = rng.integers(0, CLASSES, count)
     y, x = np.mgrid[0 : SHAPE[1], 0 : SHAPE[2]]
     angle = np.pi / CLASSES * labels[:, None, None]

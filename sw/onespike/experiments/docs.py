@@ -133,15 +133,16 @@ def _intro(rows):
     return [
         f"{len(rows)} rows, {len(runs)} runs, trained between {dates[0]} and {dates[-1]} in {hours:.1f} hours of training time. "
         "A row is a TOML file in `sw/onespike/experiments/rows`: a network, how it is changed, a recipe and its seeds. Rows of a "
-        f"data set get the same training images, augmentation and budget ({budget}), so they compare with one another; with "
-        "more epochs all would be better, and the order may change. These networks are small - they have to fit a small FPGA - "
+        f"data set get the same training images and augmentation, and where their tables do not say otherwise the same epochs "
+        f"({budget}), so they compare with one another; with more epochs all would be better, and their order may change. "
+        "These networks are small - they have to fit a small FPGA - "
         "so beside the papers' figures look at differences, not at the level: paper A's CNN has 13.9 M weights and 300 epochs.",
         "",
         "Accuracy is top-1 of the **integers** on all test images, in per cent, read once after training; the last 2,000 training "
         "images are held out for everything else. Test pixels: "
         + ", ".join(f"{name} {form}" for name, form in pixels)
-        + ". JPEG-75 means that the test images at hand went through one JPEG generation: figures on the official pixels are "
-        "a little higher.",
+        + ". JPEG-75 means that the test images at hand went through one JPEG generation: "
+        "compare with nothing that was tested on the official pixels.",
         "",
         "± is the standard deviation over seeds (n - 1); without it there was one seed, and nothing should rest on it.",
         "",
@@ -212,7 +213,7 @@ def _groups(rows):
 
 def _table(key, group, rows):
     lines = [
-        "| row | | seeds | test % | printed | spike rate | kbit | core | cycles | images/s | uJ | exact |",
+        "| row | | seeds x epochs | test % | printed | spike rate | kbit | core | cycles | images/s | uJ | exact |",
         "| --- |" + " --- |" * 11,
     ]
     notes = []
@@ -232,7 +233,7 @@ def _line(key, name, row):
     alike = first["group"][: len("paper-x")] == key[: len("paper-x")]
     beside = published.BESIDE.get(name) if alike else None
     printed = "" if beside is None else f"{beside.printed:.2f} ({beside.where})"
-    cells = [f"`{name}`", first["title"], str(len(row.runs)), _value(row), printed]
+    cells = [f"`{name}`", first["title"], f"{len(row.runs)} x {first['epochs']}", _value(row), printed]
     if first["core"] is None:
         cells += ["", f"{first['kbit']:g}", "none", "", "", "", ""]
     else:

@@ -21,7 +21,7 @@ IMAGES = 100
 """Test images that spikes, operations and energy are averaged over."""
 POINTS = 13
 """Points of a training curve that are kept."""
-NO_INTEGERS = "the network has no integers: its carry is no table"
+NO_INTEGERS = "the network has no integers, as its carry is no table; its accuracy is that of the floats"
 
 
 def fingerprint(folder):

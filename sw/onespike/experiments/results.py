@@ -38,7 +38,7 @@ def put(path, result):
     save(path, results)
 
 
-def publish(source, rows, target=PUBLISHED):
+def publish(source, rows, target):
     """Take the results of ``rows`` (names) over from file ``source``; returns how many.
 
     What ``target`` holds of these rows is replaced: no result of an earlier recipe stays behind.
