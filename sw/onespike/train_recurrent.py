@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -77,7 +78,7 @@ class Trainer:
         self.net = RecurrentNetwork(front, block, recipe.surrogate).to(self.device)
         self.count = len(self.train) - HELD
         self.steps = self.count // recipe.batch
-        self.forward = self.net
+        self.forward: Any = self.net
         self.log, self.seconds = [], 0.0
 
     def run(self):
