@@ -238,9 +238,9 @@ def test_a_simulation_that_fails_is_told(tmp_path):
         simulate(tmp_path / "absent.npz", "stripes")
 
 
-def test_a_mismatch_is_refused(finished, tmp_path, capsys):
-    _, row = finished
-    fake = result(row.name, 1, 90.0, exact={"mismatched_bits": 3})
+def test_a_mismatch_is_refused(tmp_path, capsys):
+    row = load_row(SMOKE / "smoke-omega.toml")
+    fake = result(row.name, 1, 90.0, run="of another model", exact={"mismatched_bits": 3})
     results.put(tmp_path / "results.jsonl", fake)
     words = ["experiment", str(SMOKE / "smoke-omega.toml"), "--exact", "--out", str(tmp_path)]
     assert main(words) == 1
