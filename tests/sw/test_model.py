@@ -39,6 +39,7 @@ def test_float_arithmetic_is_the_integer_one(rng):
         return (x * UNIT).numpy()
 
     assert np.array_equal(integers(neuron.leak(fb, K)), arith.leak(ib))
+    fired = fire(fb, 1 / UNIT, SURROGATES["triangle"])
     for kind, expected in (
         (Carry.SUM, arith.carry_sum(ia, ib)),
         (Carry.RESET, arith.carry_reset(ib, np.asarray(arith.fire(ib, K), np.int64), K)),
@@ -46,7 +47,9 @@ def test_float_arithmetic_is_the_integer_one(rng):
         (Carry.MEAN, arith.carry_mean(ia, ib)),
         (Carry.RELU, arith.carry_relu(ia, ib)),
     ):
-        assert np.array_equal(integers(neuron.carry_over(LayerSpec("x", 1, carry=kind), fa, fb, gain, K)), expected)
+        assert np.array_equal(
+            integers(neuron.carry_over(LayerSpec("x", 1, carry=kind), fa, fb, fired, gain, K)), expected
+        )
     table = arith.omega_table(K, 0.7)
     plus, minus = arith.omega_addresses(ia, ib, K)
     assert np.array_equal(integers(neuron.omega(fa, fb, gain, K)), table[plus] + table[minus])

@@ -19,8 +19,8 @@ from ..quantised import QuantisedLayer, QuantisedModel
 from .neuron import chain, condense, harmonics, roughness, split
 from .surrogate import SURROGATES, fire, relu, surrogate_named
 
-# One weight step, in mean absolute weights: +-7 steps of 0.5 reach 2.8 sigma of a normal law.
-STEP = 0.5
+STEPS = {1: 1.0, 2: 1.4, 3: 0.9, 4: 0.5, 5: 0.27, 6: 0.14, 7: 0.07, 8: 0.035}
+"""Bits -> one weight step, in mean absolute weights: +-7 steps of 0.5 reach 2.8 sigma of a normal law."""
 GAIN = 0.1
 """Gain of an Omega carry before training: the carry grows where it helps."""
 HARMONICS = 8
@@ -68,7 +68,9 @@ class SpikingConv(nn.Module):
     def __init__(self, spec, channels, side, shortcut_channels, shortcut_side, network):
         super().__init__()
         self.spec, self.side, self.k = spec, side, network.k
-        self.bits, self.pairs = spec.weight_bits or network.weight_bits, network.steps == 2
+        self.bits = spec.weight_bits or network.weight_bits
+        # Of two time steps there are two equal pairs of windows.
+        self.distinct = 2 if network.steps == 2 else 4
         self.out_side = side // spec.stride
         self.weight = nn.Parameter(torch.empty(spec.channels, channels, spec.kernel, spec.kernel))
         nn.init.normal_(self.weight, std=(channels * spec.kernel**2) ** -0.5)
@@ -89,7 +91,7 @@ class SpikingConv(nn.Module):
 
     def integer_weights(self):
         """(main, shortcut or None), both on one step per output channel."""
-        step = STEP * self.weight.detach().abs().mean((1, 2, 3), keepdim=True)
+        step = STEPS[self.bits] * self.weight.detach().abs().mean((1, 2, 3), keepdim=True)
         main = quantise(self.weight, self.bits, step)
         return main, None if self.shortcut is None else quantise(self.shortcut, self.bits, step)
 
@@ -105,8 +107,10 @@ class SpikingConv(nn.Module):
         """Spikes of this layer and its four window potentials (one element where windows are none)."""
         spec = self.spec
         if spec.padding is Padding.WINDOW and spec.windows is not Windows.NONE:
-            skips = None if skip is None else torch.cat(split(skip, spec.windows))
-            u = self.norm(self.accumulate(torch.cat(split(x, spec.windows)), skips)).chunk(4)
+            skips = None if skip is None else torch.cat(split(skip, spec.windows)[: self.distinct])
+            u = self.norm(self.accumulate(torch.cat(split(x, spec.windows)[: self.distinct]), skips)).chunk(
+                self.distinct
+            )
         else:
             whole = self.norm(self.accumulate(x, skip))
             u = [whole] if spec.windows is Windows.NONE else split(whole, spec.windows)
@@ -116,8 +120,8 @@ class SpikingConv(nn.Module):
         if not self.carrying:
             spec = replace(spec, carry=Carry.NONE)
         shape = self.gain if self.series is None else self.series
-        v, spikes = chain(u, previous, spec, shape, self.k, self.fire, self.pairs)
-        return condense(spikes, spec, self.out_side), v
+        v, spikes = chain(u, previous, spec, shape, self.k, self.fire)
+        return condense(spikes * (4 // len(spikes)), spec, self.out_side), v
 
     def fire(self, v):
         """Spikes or levels of potentials ``v``, rounded to the integer grid or not."""
@@ -180,7 +184,7 @@ class Classifier(nn.Module):
         self.log_temperature = nn.Parameter(-torch.tensor(side * side * channels**0.5).log())
 
     def integer_weights(self):
-        return quantise(self.weight, self.bits, STEP * self.weight.detach().abs().mean())
+        return quantise(self.weight, self.bits, STEPS[self.bits] * self.weight.detach().abs().mean())
 
     def forward(self, x):
         """Logits (batch, classes)."""
