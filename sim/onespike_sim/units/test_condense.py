@@ -173,7 +173,7 @@ async def maps(dut, stall, sides):
     bench = Bench(dut, "condense", stall)
     cfg, random = bench.cfg, bench.random
     await bench.begin()
-    for (windows, *mode), side in itertools.product(random.sample(MODES, len(MODES)), sides):
+    for (windows, mode, levels), side in itertools.product(random.sample(MODES, len(MODES)), sides):
         if windows is Windows.D and side < WINDOWS:
             continue
         counts = {
@@ -184,7 +184,7 @@ async def maps(dut, stall, sides):
             random.randrange(cfg.outputs + 1, 2 * cfg.outputs),
         }
         for channels in random.sample(sorted(counts), len(counts)):
-            await bench.run(described(cfg, random, windows, *mode, side, channels))
+            await bench.run(described(cfg, random, windows, mode, levels, side, channels))
     writes = len(bench.watch.writes)
     await cycles(dut, 20)
     assert len(bench.watch.writes) == writes, "written after the end"
@@ -208,10 +208,10 @@ async def largest(dut):
     bench = Bench(dut, "largest", 0.0)
     cfg, random = bench.cfg, bench.random
     await bench.begin()
-    for windows, *mode in MODES:
+    for windows, mode, levels in MODES:
         side = int((cfg.condense_words if windows is Windows.D else WINDOWS * cfg.positions) ** 0.5)
         fits = WINDOWS * group_step((side // 2) ** 2) <= cfg.spike_words  # two words of two planes
-        await bench.run(described(cfg, random, windows, *mode, side, cfg.word + fits))
+        await bench.run(described(cfg, random, windows, mode, levels, side, cfg.word + fits))
 
 
 @cocotb.test()
@@ -220,9 +220,9 @@ async def throughput(dut):
     bench = Bench(dut, "throughput", 0.0)
     cfg, random, watch = bench.cfg, bench.random, bench.watch
     await bench.begin()
-    for windows, *mode in MODES:
+    for windows, mode, levels in MODES:
         watch.stalled = 0
-        desc = described(cfg, random, windows, *mode, 8, cfg.word)
+        desc = described(cfg, random, windows, mode, levels, 8, cfg.word)
         await bench.run(desc)
         per_word = isa.output_planes(desc) * (WINDOWS if windows is Windows.D else 1)
         firsts = [cycle for cycle, _ in watch.writes[::per_word]]

@@ -93,7 +93,8 @@ def fire_level(v, k):
         left: Any = v[:k]
         above: Any = v[k + 2 : -1]
         some, high = left.any(), above.any()
-        low, twice = v[k], v[k + 1]
+        low: Any = v[k]
+        twice: Any = v[k + 1]
         level = Cat(high | Mux(some, low, twice & ~low), high | (twice & (low | some)))
         return Mux(v[-1], 0, level)
     return (v > (1 << k)) * 1 + (v > (2 << k)) * 1 + (v > (3 << k)) * 1
