@@ -289,12 +289,11 @@ class Trainer:
             "test_pixels": data.test_pixels,
             "test_images": len(data.test_images),
         }
-        write_json(card, self.folder / "card.json")
-        if not self.net.exports:
-            return None
-        model = self.exported()
-        model.card = card
-        model.save(self.folder / "model.npz")
+        model = self.exported() if self.net.exports else None
+        if model is not None:
+            model.card = card
+            model.save(self.folder / "model.npz")
+        write_json(card, self.folder / "card.json")  # last: a run that has one is finished
         return model
 
     def score(self, images, labels):
