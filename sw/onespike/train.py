@@ -130,14 +130,16 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         self.spec = spec or NetworkSpec.load(recipe.network)
         self.teachers = Path(teachers or self.folder.parent)
-        self.data, self.sources = images_of(recipe.dataset, data_root, recipe.jpeg > 0)
+        self.data, sources = images_of(recipe.dataset, data_root, recipe.jpeg > 0)
         self.data.require(self.spec.image, self.spec.classes)
         self.net = SpikingNetwork(self.spec, recipe.surrogate)
         self.net.to(self.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (stubs lack it)
         self.train_count = len(self.data.train_images) - VALIDATION
         self.steps = self.train_count // recipe.batch
         self.loop = Loop(self.net, self.loss, recipe.rate, recipe.weight_decay, self.device)
-        self.feed = self.teacher = None
+        labels = torch.from_numpy(self.data.train_labels)
+        self.feed = Feed(torch.from_numpy(sources), labels, recipe.jpeg, recipe.mirror, recipe.shift, self.device)
+        self.teacher = None
         self.epoch, self.seconds = 0, 0.0
         self.earlier = []  # recipes of the stages before this one
         if recipe.start:
@@ -240,20 +242,17 @@ class Trainer:
         line = f"epoch {self.epoch + 1}/{self.recipe.epochs}  loss {loss:.3f}  {speed:.0f} images/s  {minutes:.0f} min left"
         print(line, end=end, file=sys.stderr, flush=True)
 
-    def prepare(self):
-        """Bring the images, and a teacher where one is asked for, to the device."""
-        recipe, labels = self.recipe, torch.from_numpy(self.data.train_labels)
-        self.feed = Feed(torch.from_numpy(self.sources), labels, recipe.jpeg, recipe.mirror, recipe.shift, self.device)
-        if recipe.distill:
-            name = f"teacher-{recipe.dataset}-{recipe.teacher_epochs}.pt"
-            self.teacher = taught(
-                self.feed, self.train_count, self.spec, recipe.teacher_epochs, self.teachers / name
-            )
+    def find_teacher(self):
+        """Load or train the teacher, where one is asked for."""
+        if self.recipe.distill:
+            epochs = self.recipe.teacher_epochs
+            path = self.teachers / f"teacher-{self.recipe.dataset}-{epochs}.pt"
+            self.teacher = taught(self.feed, self.train_count, self.spec, epochs, path)
 
     def run(self):
         """Train to the end; returns the ``QuantisedModel`` with its card, or None where the network has no integers."""
         data, recipe = self.data, self.recipe
-        self.prepare()
+        self.find_teacher()
         held, held_labels = (
             self.spec.arrange(data.train_images[self.train_count :]),
             data.train_labels[self.train_count :],
