@@ -12,7 +12,7 @@ from onespike.errors import ModelError
 from onespike.model import neuron
 from onespike.model.integer import IntegerNetwork
 from onespike.model.network import SpikingNetwork, quantise
-from onespike.model.surrogate import SURROGATES, fire, surrogate_gradient
+from onespike.model.surrogate import SURROGATES, fire, surrogate_gradient, surrogate_named
 from onespike.network import LayerSpec, NetworkSpec
 
 K = 5
@@ -113,7 +113,7 @@ def networks():
     """Specs that together use every window mode, padding, carry and condense."""
     for windows in (Windows.N, Windows.D):
         for padding in Padding:
-            for carry in (Carry.NONE, Carry.LEAK, Carry.OMEGA, Carry.MEAN, Carry.RELU):
+            for carry in (Carry.NONE, Carry.LEAK, Carry.OMEGA, Carry.MEAN, Carry.RELU, Carry.SUM):
                 for condense in Condense if windows is Windows.D else [Condense.OR]:
                     common = {"windows": windows, "padding": padding}
                     layers = (
@@ -122,6 +122,33 @@ def networks():
                         LayerSpec("c", 8, carry=carry, condense=condense, shortcut="a", **common),
                     )
                     yield NetworkSpec("n", (3, 16, 16), 4, layers)
+
+
+def others():
+    """Specs with levels, time steps, other tables, few bits."""
+    plain = next(s for s in networks() if s.layers[2].carry is Carry.OMEGA)
+
+    def variant(name, network=(), first=(), **settings):
+        layers = [dataclasses.replace(layer, **dict(first)) for layer in plain.layers[:2]]
+        layers.append(dataclasses.replace(plain.layers[2], **settings))
+        spec = dataclasses.replace(plain, name=name, layers=tuple(layers), **dict(network))
+        spec.check()
+        return spec
+
+    steps = {"windows": Windows.N, "padding": Padding.WINDOW, "carry": Carry.RESET}
+    yield variant("levels", first={"levels": 3}, levels=3)
+    yield variant("two steps", {"steps": 2}, {**steps, "levels": 3}, **steps, levels=3)
+    yield variant("four steps", {"steps": 4}, steps, **steps)
+    yield variant("learnt", table="learnt")
+    yield variant("theta", theta=0.3)
+    yield variant("8-bit ANN", {"weight_bits": 8}, {"levels": 255}, levels=255, carry=Carry.NONE)
+    yield variant("binary weights", weight_bits=1)
+    yield variant("one bit of input", {"encoding": "threshold"})
+
+
+@pytest.mark.parametrize("spec", list(others()), ids=lambda spec: spec.name)
+def test_other_networks_decide_alike(spec):
+    test_float_and_integer_networks_decide_alike(spec)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +165,9 @@ def test_float_and_integer_networks_decide_alike(spec):
     for layer in net.layers:
         if layer.gain is not None:
             layer.gain.data.fill_(0.8)
-    pixels = torch.randint(0, 256, (64, 3, 16, 16))
+        if layer.series is not None:
+            layer.series.data[:, :3] = 0.2
+    pixels = torch.from_numpy(spec.arrange(torch.randint(0, 256, (64, *spec.image)).to(torch.uint8).numpy())).int()
     loss = net(pixels.float()).square().mean()
     loss.backward()
     for layer in net.layers:
@@ -184,3 +213,50 @@ def test_export_refuses_nan():
     net.classifier.bias.data[0] = float("inf")
     with pytest.raises(ModelError, match="classifier: bias holds NaN"):
         net.export()
+
+
+def test_a_learnt_table_is_the_series():
+    spec = next(s for s in others() if s.name == "learnt")
+    net = SpikingNetwork(spec)
+    series = net.layers[2].series
+    series.data[:] = torch.rand(2, 8, generator=torch.Generator().manual_seed(4)) * 0.4 - 0.2
+    table = net.export().layers[2].table
+    a, b = torch.meshgrid(torch.arange(-300, 300, 7), torch.arange(-300, 300, 11), indexing="ij")
+    got = neuron.omega_learnt(a.double() / UNIT, b.double() / UNIT, series.detach().double(), K) * UNIT
+    expected = table[(a + b).numpy() % len(table)] + table[(a - b).numpy() % len(table)]
+    assert np.array_equal(got.numpy(), expected)
+    assert net.roughness() == (series**2 * torch.arange(1, 9) ** 4).sum()
+
+
+def test_theta_repeats_with_the_table():
+    x = torch.arange(-1500, 1500).double() / UNIT
+    values = neuron.on_grid(neuron.sine(x, 0.9, 0.3), K) * UNIT
+    assert np.array_equal(values.numpy(), arith.omega_table(K, 0.9, 0.3)[np.arange(-1500, 1500) % (16 * 2**K)])
+
+
+def test_the_form_with_the_cosine_inside_has_no_integers():
+    spec = next(s for s in others() if s.name == "learnt")
+    inside = dataclasses.replace(spec.layers[2], table="inside")
+    net = SpikingNetwork(dataclasses.replace(spec, layers=(*spec.layers[:2], inside)))
+    assert not net.exports
+    a, b = torch.tensor(0.5).double(), torch.tensor(1.0).double()
+    value = 0.8 * np.sin(np.pi / 8 * np.cos(np.pi / 4))
+    assert abs(neuron.omega_inside(a, b, 1.0, K) - value) <= 0.5 / UNIT
+    with pytest.raises(ModelError, match="cosine inside the sine has no table"):
+        net.export()
+
+
+def test_levels_have_a_gradient_at_each_threshold():
+    v = torch.tensor([0.2, 0.5, 0.6, 1.1, 1.6, 4.0], requires_grad=True)
+    fired = fire(v, 1 / UNIT, SURROGATES["rectangle"], 3)
+    assert fired.tolist() == [0, 0, 1, 2, 3, 3]  # 0.5 itself is not above the threshold
+    fired.sum().backward()
+    assert v.grad.tolist() == [1, 1, 2, 2, 1, 0]
+
+
+def test_named_surrogates():
+    x = torch.tensor([-0.2, 0.3])
+    assert torch.equal(surrogate_named("s3nn:2:0.5")(x), SURROGATES["s3nn"](x, alpha=2.0, beta=0.5))
+    for bad in ("s3nn:2", "s3nn:a:b", "triangle:1:2", "step"):
+        with pytest.raises(ModelError, match="no surrogate gradient"):
+            surrogate_named(bad)

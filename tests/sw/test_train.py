@@ -43,6 +43,7 @@ def small(tmp_path, monkeypatch):
     data = Dataset("cifar10", images[:128], labels[:128], images[128:], labels[128:], "exact")
     monkeypatch.setattr(training, "load", lambda name, root: data)
     monkeypatch.setattr(training, "VALIDATION", 32)
+    monkeypatch.setattr(training, "TEACHER_BATCH", 32)
     training.images_of.cache_clear()
     (tmp_path / "small.toml").write_text(NETWORK)
     return Recipe(network=str(tmp_path / "small.toml"), epochs=6, batch=16, rate=1e-2, jpeg=0.5, carry_from=0.5)
@@ -94,6 +95,16 @@ def test_a_second_stage_begins_with_the_first(small, tmp_path):
     for bad in (tmp_path / "absent.pt", tmp_path / "first" / "log.jsonl"):
         with pytest.raises(ModelError, match="cannot read the checkpoint"):
             Trainer(dataclasses.replace(recipe, start=str(bad)), tmp_path / "third")
+
+
+def test_runs_share_a_teacher(small, tmp_path):
+    recipe = dataclasses.replace(small, distill=0.5, teacher_epochs=2)
+    assert Trainer(recipe, tmp_path / "one", teachers=tmp_path).run().card["test"] == 100
+    teacher = tmp_path / "teacher-cifar10-2.pt"
+    trained = teacher.stat().st_mtime_ns
+    second = Trainer(dataclasses.replace(recipe, seed=2), tmp_path / "two", teachers=tmp_path)
+    assert second.run().card["test"] == 100 and teacher.stat().st_mtime_ns == trained
+    assert not any(module.training for module in second.teacher.modules())
 
 
 def test_images_that_do_not_match(small, tmp_path):
