@@ -11,6 +11,7 @@ from onespike.contract import boot, frames, soc
 from onespike.contract.boards import SYSTEMS
 from onespike.contract.config import preset
 from onespike.contract.frames import Error, Kind
+from onespike.contract.program import fingerprint
 from onespike.contract.regs import Status
 from onespike.random_networks import draw
 from onespike.runtime import Board
@@ -191,7 +192,7 @@ def test_the_command_writes_a_record(tmp_path, monkeypatch, capsys):
         assert b"".join(payload for kind, _, payload in loaded if kind is Kind.PROGRAM) == case.file
     assert list((tmp_path / "out").iterdir()) == [tmp_path / "out/small.boot"]
     for words, reason in (
-        (["small.1spk"], "this core is d0e1c6e2 (arty-a7-35t)"),
+        (["small.1spk"], f"this core is {fingerprint(preset('arty-a7-35t')):08x} (arty-a7-35t)"),
         (["absent.1spk"], "cannot read the program image absent.1spk"),
         (["small.npz", "--config", "tiny", "--out", "small.npz/x"], "cannot write small.npz/x"),
     ):
