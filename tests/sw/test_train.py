@@ -8,11 +8,13 @@ import pytest
 import torch
 
 import onespike.train as training
+from onespike.contract.isa import Padding, Windows
 from onespike.data import Dataset
 from onespike.errors import DataError, ModelError
+from onespike.network import LayerSpec, NetworkSpec
 from onespike.quantised import QuantisedModel
 from onespike.train import Recipe, Trainer, jpeg_copy
-from onespike.training.feed import Feed
+from onespike.training.feed import Feed, arrange
 
 NETWORK = """
 name = "small"
@@ -135,6 +137,22 @@ def test_augmentation_only_shifts_and_mirrors(rng):
                 draw["right"][n] *= -1
             down, right = 2 + draw["down"][n], 2 + draw["right"][n]
             assert np.array_equal(after, padded[:, down : down + 8, right : right + 8])
+
+
+@pytest.mark.parametrize("encoding", ["planes", "threshold", "bernoulli"])
+@pytest.mark.parametrize("steps", [1, 2])
+def test_images_are_arranged_as_the_host_does(encoding, steps, rng):
+    layer = LayerSpec("a", 4, windows=Windows.N, padding=Padding.WINDOW)
+    spec = NetworkSpec("x", (3, 8, 8), 2, (layer,), patch=2, steps=steps, encoding=encoding)
+    spec.check()
+    images = rng.integers(0, 256, (50, 3, 8, 8), dtype=np.uint8)
+    got, expected = arrange(torch.from_numpy(images), spec).numpy(), spec.arrange(images)
+    assert got.shape == expected.shape == (50, *spec.input_shape)
+    if encoding == "bernoulli":  # drawn, so alike only on average; black stays black
+        assert set(np.unique(got)) == set(np.unique(expected)) == {0, 255}
+        assert abs(got.mean() - expected.mean()) < 3
+    else:
+        assert np.array_equal(got, expected)
 
 
 def test_jpeg_copy_is_close_and_changed(rng):
