@@ -9,12 +9,11 @@ from onespike.compiler import compile
 from onespike.contract.config import preset
 from onespike.contract.program import Program
 from onespike.golden import run
-from onespike.images import patch
 from onespike.random_networks import draw
-from onespike.runtime.pixels import to_bytes
+from onespike.runtime.pixels import prepare, to_bytes
 
 TINY = preset("tiny")
-LARGE, SMALL = 133, 32
+LARGE, SMALL = 271, 32
 """Seeds of networks: images of 32x32x3, three fragments each; of 8x8x3, one."""
 
 
@@ -29,7 +28,7 @@ class Case:
     @property
     def pixels(self):
         """Bytes of every image in the core's order."""
-        return [to_bytes(image) for image in patch(self.images, self.program.metadata["patch"])]
+        return [to_bytes(image) for image in prepare(self.program, self.images)]
 
     @property
     def file(self):

@@ -36,12 +36,14 @@ def variant(plain, layers, network=None):
 
     ``layers``: ``windows`` none, n, d, or steps (every layer's windows are time steps, so each carries);
     ``carry`` of the layers that have one; ``table``, ``theta`` of those with carry omega; ``padding`` of layers with
-    windows; ``condense`` of dilated ones; ``levels`` of all; ``weight_bits`` of all but the first; ``width``, a
-    factor of all channels. ``network``: settings of the description itself.
+    windows; ``condense`` of dilated ones; ``levels`` of all; ``first_bits`` the weights of the first layer, ``weight_bits`` those
+    of all others; ``width``, a factor of all channels. ``network``: settings of the description itself.
     """
     plain = {**plain, **(network or {}), "layers": [dict(layer) for layer in plain["layers"]]}
     layers = dict(layers)
     width, windows = layers.pop("width", 1), layers.pop("windows", None)
+    if "first_bits" in layers:
+        plain["layers"][0]["weight_bits"] = layers.pop("first_bits")
     for index, layer in enumerate(plain["layers"]):
         layer["channels"] = round(layer["channels"] * width)
         if windows == "steps":
