@@ -195,6 +195,10 @@ class NetworkSpec:
                 raise NetworkError(f"{here}: levels must be one of {LEVELS}, not {layer.levels}")
             if layer.levels > 1 and layer.windows is Windows.D:
                 raise NetworkError(f"{here}: levels need windows none or n")
+            if not isinstance(layer.theta, (int, float)) or not 0 < layer.theta <= 2:
+                raise NetworkError(f"{here}: theta must be a number above 0 and up to 2, not {layer.theta!r}")
+            if layer.weight_bits is not None and not isinstance(layer.weight_bits, int):
+                raise NetworkError(f"{here}: weight_bits must be a whole number, not {layer.weight_bits!r}")
             if layer.weight_bits is not None and not 1 <= layer.weight_bits <= self.weight_bits:
                 raise NetworkError(
                     f"{here}: weight_bits must be 1 to the network's {self.weight_bits}, not {layer.weight_bits}"

@@ -71,6 +71,20 @@ class Recipe:
     start: str = ""
     seed: int = 1
 
+    def __post_init__(self):
+        for name in ("epochs", "batch", "teacher_epochs"):
+            self._require(name, getattr(self, name) >= 1, "at least 1")
+        for name in ("rate", "temperature"):
+            self._require(name, getattr(self, name) > 0, "above 0")
+        for name in ("weight_decay", "smoothness", "shift", "stop_after"):
+            self._require(name, getattr(self, name) >= 0, "at least 0")
+        for name in ("warm_up", "smoothing", "mirror", "jpeg", "carry_from", "distill"):
+            self._require(name, 0 <= getattr(self, name) <= 1, "0 to 1")
+
+    def _require(self, name, holds, what):
+        if not holds:
+            raise ModelError(f"recipe: {name} must be {what}, not {getattr(self, name)}; give another value")
+
 
 def jpeg_copy(images, quality=75):
     """Every image after one JPEG generation (4:2:0), uint8 (n, 3, H, W)."""
@@ -192,7 +206,9 @@ class Trainer:
         _write(state, self.folder / "checkpoint.pt")
 
     def exported(self):
-        """The integers of the network as it stands."""
+        """The integers of the network as it stands, or None where it has none."""
+        if not self.net.exports:
+            return None
         return copy.deepcopy(self.net).to("cpu").export()
 
     def loss(self, draw):
@@ -271,35 +287,34 @@ class Trainer:
                 "train": round(train, 2),
                 "seconds": round(self.seconds),
             }
-            entry["validation"] = self.score(held, held_labels)
+            entry["validation"] = self.score(self.exported(), held, held_labels)
             entry["gains"] = [round(gain, 3) for gain in self.net.gains()]
             with open(self.folder / "log.jsonl", "a") as log:
                 log.write(json.dumps(entry) + "\n")
             self.save()
-        test = self.spec.arrange(data.test_images)
+        test, model = self.spec.arrange(data.test_images), self.exported()
         card = {
             "recipe": asdict(recipe),
             "earlier_stages": self.earlier,
             "minutes": round(self.seconds / 60, 1),
             "device": self.device,
-            "validation": self.score(held, held_labels),
-            "test": self.score(test, data.test_labels),
+            "validation": self.score(model, held, held_labels),
+            "test": self.score(model, test, data.test_labels),
             "float_test": float_accuracy(self.net, test, data.test_labels, self.device),
             "test_pixels": data.test_pixels,
             "test_images": len(data.test_images),
         }
-        model = self.exported() if self.net.exports else None
         if model is not None:
             model.card = card
             model.save(self.folder / "model.npz")
         write_json(card, self.folder / "card.json")  # last: a run that has one is finished
         return model
 
-    def score(self, images, labels):
-        """Accuracy of the integers as they stand, in per cent; of the floats where there are no integers."""
-        if not self.net.exports:
+    def score(self, model, images, labels):
+        """Accuracy of ``model``, the integers, in per cent; of the floats where there are none."""
+        if model is None:
             return float_accuracy(self.net, images, labels, self.device)
-        return accuracy(self.exported(), images, labels, self.device)
+        return accuracy(model, images, labels, self.device)
 
 
 def autocast(device):

@@ -21,6 +21,7 @@ from .golden.recurrent import run_recurrent
 from .images import patch
 from .model.recurrent import RecurrentNetwork
 from .recurrent import pad_images
+from .training.feed import arrange
 
 HELD = 2000
 """Training images held out."""
@@ -103,7 +104,7 @@ class Trainer:
         """Let a GPU play back one recorded forward and backward pass: thousands of small kernels, each soon done."""
         self.forward = self.net.train()
         if self.device == "cuda":
-            sample = self.patched(images[: self.recipe.batch])
+            sample = arrange(images[: self.recipe.batch], self.front)
             self.forward = torch.cuda.make_graphed_callables(self.net, (sample,))
 
     def run_epoch(self, epoch, images, labels, optimizer, schedule):
@@ -113,7 +114,7 @@ class Trainer:
         total = torch.zeros((), device=images.device)
         for step in range(self.steps):
             index = order[step * recipe.batch : (step + 1) * recipe.batch]
-            logits = self.forward(self.patched(shifted(images[index], recipe.shift, rng)))
+            logits = self.forward(arrange(shifted(images[index], recipe.shift, rng), self.front))
             loss = F.cross_entropy(logits, labels[index])
             optimizer.zero_grad()
             loss.backward()
@@ -125,13 +126,6 @@ class Trainer:
         if not np.isfinite(mean):
             raise ModelError(f"epoch {epoch}: the loss is not finite; lower --rate and start again")
         return mean
-
-    def patched(self, images):
-        """Pixels as the front takes them, in floats; the order of channels is that of ``images.patch``."""
-        p = self.front.patch
-        n, c, h, w = images.shape
-        split = images.reshape(n, c, h // p, p, w // p, p).permute(0, 3, 5, 1, 2, 4)
-        return split.reshape(n, p * p * c, h // p, w // p).float()
 
     def exported(self):
         """The integers of the network as it stands, with accuracies of the golden model in the card."""

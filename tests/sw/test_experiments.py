@@ -159,7 +159,9 @@ def test_measured(finished):
     assert (result["row"], result["seed"], result["core"]) == ("smoke-omega", 2, "tiny")
     assert result["test"] == result["golden_test"] == round(card["test"], 2) and result["test_images"] == 60
     assert result["layers"] == ["stem", "conv1", "conv2", "conv3"] and result["refused"] is None
-    assert min(result["spike_rates"]) > 0 and min(result["spike_rates"]) < result["spike_rate"] < max(result["spike_rates"])
+    assert min(result["spike_rates"]) > 0 and min(result["spike_rates"]) < result["spike_rate"] < max(
+        result["spike_rates"]
+    )
     assert 0 < result["effective_sop"] < result["dense_sop"]
     assert result["images_per_second"] == pytest.approx(1e8 / result["cycles"], rel=1e-3)
     assert result["microjoules"]["with_memory"]["spiking"] > result["microjoules"]["arithmetic"]["spiking"] > 0
@@ -365,7 +367,11 @@ def test_results_are_replaced_and_sorted(tmp_path):
     for row, seed, test in (("b", 2, 1.0), ("a", 10, 2.0), ("b", 1, 3.0), ("b", 2, 4.0)):
         results.put(path, {"row": row, "seed": seed, "test": test})
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [(line["row"], line["seed"], line["test"]) for line in lines] == [("a", 10, 2.0), ("b", 1, 3.0), ("b", 2, 4.0)]
+    assert [(line["row"], line["seed"], line["test"]) for line in lines] == [
+        ("a", 10, 2.0),
+        ("b", 1, 3.0),
+        ("b", 2, 4.0),
+    ]
     path.write_text(path.read_text() + "{}\n")
     with pytest.raises(ExperimentError, match="line 4 is no result"):
         results.load(path)
@@ -391,3 +397,25 @@ def test_drawings_name_the_front_and_escape_names():
     assert [f"{v:g}" for v in drawing.Axis([1000, 2000], 0, 1, log=True).ticks()] == ["1000", "1500", "2000"]
     assert drawing.Axis([0, 100], 0, 100).place(50) == 50
     assert drawing.Axis([5, 5], 0, 100).place(5) == 50
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (ROW.replace("[1]", "3"), "seeds must be a list of whole numbers, not 3"),
+        (ROW.replace("[1]", "[]"), "seeds must be a list"),
+        (ROW + "[recipe]\nbatch = 0\n", r"batch must be at least 1, not 0"),
+        (ROW + '[recipe]\nrate = "x"\n', r"bad.toml: \[recipe\]"),
+    ],
+)
+def test_seeds_and_recipes_that_cannot_be(text, reason, tmp_path):
+    (tmp_path / "bad.toml").write_text(text)
+    with pytest.raises(ExperimentError, match=reason):
+        load_row(tmp_path / "bad.toml")
+
+
+@pytest.mark.parametrize("layers", ["theta = 0\n", 'theta = "x"\n', 'weight_bits = "4"\n'])
+def test_layer_settings_that_cannot_be(layers, tmp_path):
+    (tmp_path / "bad.toml").write_text(ROW + "[layers]\n" + layers)
+    with pytest.raises(NetworkError, match=layers.split()[0]):
+        load_row(tmp_path / "bad.toml")

@@ -160,3 +160,21 @@ def test_jpeg_copy_is_close_and_changed(rng):
     images = np.broadcast_to(smooth.astype(np.uint8), (2, 3, 32, 32)).copy()
     out = jpeg_copy(images)
     assert out.shape == images.shape and 0 < np.abs(out.astype(int) - images).mean() < 8
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"batch": 0},
+        {"epochs": 0},
+        {"distill": 2.0},
+        {"mirror": -0.1},
+        {"rate": 0.0},
+        {"shift": -1},
+        {"jpeg": float("nan")},
+    ],
+)
+def test_a_recipe_that_cannot_be_is_named(wrong):
+    (name,) = wrong
+    with pytest.raises(ModelError, match=f"recipe: {name} must be"):
+        Recipe(**wrong)

@@ -13,7 +13,7 @@ import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from ..errors import ExperimentError
+from ..errors import ExperimentError, ModelError
 from ..network import NETWORKS, NetworkSpec
 from ..train import Recipe
 
@@ -100,5 +100,10 @@ def load_row(path):
         spec = variant({**named.to_dict(), "name": path.stem}, layers, network)
     except ExperimentError as error:
         raise ExperimentError(f"{path.name}: {error}") from None
-    recipes = tuple(Recipe(**recipe, network=path.stem, seed=seed) for seed in seeds)
+    if not isinstance(seeds, list) or not seeds or not all(isinstance(seed, int) for seed in seeds):
+        raise ExperimentError(f"{path.name}: seeds must be a list of whole numbers, not {seeds!r}")
+    try:
+        recipes = tuple(Recipe(**recipe, network=path.stem, seed=seed) for seed in seeds)
+    except (ModelError, TypeError) as error:
+        raise ExperimentError(f"{path.name}: [recipe] {error}") from None
     return Row(path.stem, title, group, spec, recipes)
