@@ -254,6 +254,62 @@ def test_levels_have_a_gradient_at_each_threshold():
     assert v.grad.tolist() == [1, 1, 2, 2, 1, 0]
 
 
+def every_bfloat16():
+    bits = torch.arange(2**16, dtype=torch.int32).to(torch.uint16).view(torch.bfloat16)
+    return bits[~bits.isnan()].view(1, -1, 1, 1)
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+@pytest.mark.parametrize("k", [1, 5, 6, 9])
+def test_levels_are_exact_at_every_bfloat16_potential(k, levels):
+    v, step = every_bfloat16(), 2.0 ** -(k + 1)
+    counted = sum((v.double() >= 0.5 * n + step / 2).double() for n in range(1, levels + 1))
+    for potentials in (v, v.float()):
+        fired = fire(potentials, step, SURROGATES["triangle"], levels)
+        assert fired.dtype is potentials.dtype
+        assert torch.equal(fired.double(), counted)
+
+
+def test_surrogate_table_holds_the_formula_at_every_bfloat16_potential():
+    v = every_bfloat16()
+    for levels in (1, 3):
+        formula = sum(SURROGATES["s3nn"](v.float() - 0.5 * n) for n in range(1, levels + 1)).nan_to_num().bfloat16()
+        for order in (torch.contiguous_format, torch.channels_last):
+            table = surrogate_gradient(v.contiguous(memory_format=order), SURROGATES["s3nn"], levels)
+            assert torch.equal(table, formula)
+
+
+@pytest.mark.parametrize("windows", [Windows.N, Windows.D])
+def test_split_and_join_have_the_gradients_of_views(windows):
+    x = torch.randn(2, 3, 8, 8, dtype=torch.double, requires_grad=True)
+    size, offset = neuron.window_frame(windows, 8)
+    places = [(..., slice(y, y + size), slice(z, z + size)) for y in (0, offset) for z in (0, offset)]
+    factors = [torch.randn(2, 3, size, size, dtype=torch.double) for _ in places]
+    (expected,) = torch.autograd.grad(sum((x[p] * f).sum() for p, f in zip(places, factors, strict=True)), x)
+    (found,) = torch.autograd.grad(
+        sum((w * f).sum() for w, f in zip(neuron.split(x, windows), factors, strict=True)), x
+    )
+    assert torch.allclose(found, expected)
+    parts = [f.clone().requires_grad_() for f in factors]
+    joined = neuron.join(parts, windows, 8)
+    assert joined.is_contiguous(memory_format=torch.channels_last)
+    for gradient, place in zip(torch.autograd.grad((joined * x.detach()).sum(), parts), places, strict=True):
+        assert torch.equal(gradient, x.detach()[place])
+
+
+def test_time_steps_are_computed_once_while_they_are_equal():
+    spec = next(s for s in others() if s.name == "two steps")
+    net = SpikingNetwork(spec)
+    net.set_carrying(False)
+    channels, height, width = spec.input_shape
+    pixels = torch.randint(0, 256, (2, channels, height // 2, width // 2)).float().repeat(1, 1, 2, 2)
+    assert [layer.distinct for layer in net.layers] == [1] * len(net.layers)
+    once = net(pixels)
+    for layer in net.layers:
+        layer.steps = 1  # computes all four windows
+    assert torch.allclose(net(pixels), once, atol=1e-4)
+
+
 def test_named_surrogates():
     x = torch.tensor([-0.2, 0.3])
     assert torch.equal(surrogate_named("s3nn:2:0.5")(x), SURROGATES["s3nn"](x, alpha=2.0, beta=0.5))

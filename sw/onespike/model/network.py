@@ -69,8 +69,7 @@ class SpikingConv(nn.Module):
         super().__init__()
         self.spec, self.side, self.k = spec, side, network.k
         self.bits = spec.weight_bits or network.weight_bits
-        # Of two time steps there are two equal pairs of windows.
-        self.distinct = 2 if network.steps == 2 else 4
+        self.steps = network.steps
         self.out_side = side // spec.stride
         self.weight = nn.Parameter(torch.empty(spec.channels, channels, spec.kernel, spec.kernel))
         nn.init.normal_(self.weight, std=(channels * spec.kernel**2) ** -0.5)
@@ -88,6 +87,13 @@ class SpikingConv(nn.Module):
         elif spec.carry is Carry.OMEGA:
             self.gain = nn.Parameter(torch.tensor(GAIN))
         self.surrogate = SURROGATES["triangle"]
+
+    @property
+    def distinct(self):
+        """How many of the four windows differ: time steps do once they carry, and of two steps there are two equal pairs."""
+        if self.steps == 1:
+            return 4
+        return {2: 2, 4: 4}[self.steps] if self.carrying else 1
 
     def integer_weights(self):
         """(main, shortcut or None), both on one step per output channel."""
@@ -107,10 +113,9 @@ class SpikingConv(nn.Module):
         """Spikes of this layer and its four window potentials (one element where windows are none)."""
         spec = self.spec
         if spec.padding is Padding.WINDOW and spec.windows is not Windows.NONE:
-            skips = None if skip is None else torch.cat(split(skip, spec.windows)[: self.distinct])
-            u = self.norm(self.accumulate(torch.cat(split(x, spec.windows)[: self.distinct]), skips)).chunk(
-                self.distinct
-            )
+            count = self.distinct
+            skips = None if skip is None else torch.cat(split(skip, spec.windows)[:count])
+            u = self.norm(self.accumulate(torch.cat(split(x, spec.windows)[:count]), skips)).chunk(count)
         else:
             whole = self.norm(self.accumulate(x, skip))
             u = [whole] if spec.windows is Windows.NONE else split(whole, spec.windows)

@@ -19,21 +19,59 @@ def window_frame(windows, side):
     return side // 2, side // 2
 
 
+def _corners(windows, side):
+    """Rows and columns of the four windows of a map of ``side`` pixels."""
+    size, offset = window_frame(windows, side)
+    return [(..., slice(y, y + size), slice(z, z + size)) for y in (0, offset) for z in (0, offset)]
+
+
+class _Split(torch.autograd.Function):
+    """Windows of maps; autograd's own gradient of a view would fill a whole map of zeros for each of them."""
+
+    @staticmethod
+    def forward(ctx, x, windows):
+        ctx.windows, ctx.side = windows, x.shape[-1]
+        return tuple(x[corner] for corner in _corners(windows, ctx.side))
+
+    @staticmethod
+    def backward(ctx, *grads):
+        return _sum_at_places(grads, ctx.windows, ctx.side), None
+
+
+class _Join(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, windows, side, *parts):
+        ctx.windows = windows
+        return _sum_at_places(parts, windows, side)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return None, None, *(grad[corner] for corner in _corners(ctx.windows, grad.shape[-1]))
+
+
+def _sum_at_places(parts, windows, side):
+    # In the convolutions' memory order: they and BatchNorm are several times slower on a mixture of orders.
+    shape = (*parts[0].shape[:-2], side, side)
+    order = torch.channels_last if len(shape) == 4 else torch.contiguous_format
+    total = torch.empty(shape, dtype=parts[0].dtype, device=parts[0].device, memory_format=order)
+    if windows is not Windows.N:  # its windows cover the map, and do not overlap
+        total.zero_()
+    for part, corner in zip(parts, _corners(windows, side), strict=True):
+        if windows is Windows.N:
+            total[corner] = part
+        else:
+            total[corner] += part
+    return total
+
+
 def split(x, windows):
     """The four windows of maps ``x`` (..., side, side), each a view."""
-    size, offset = window_frame(windows, x.shape[-1])
-    return [x[..., y : y + size, z : z + size] for y in (0, offset) for z in (0, offset)]
+    return list(_Split.apply(x, windows))
 
 
 def join(parts, windows, side):
     """Maps (..., side, side): the sum of the four windows at their places."""
-    size, offset = window_frame(windows, side)
-    if windows is Windows.N:
-        return torch.cat([torch.cat(parts[:2], -1), torch.cat(parts[2:], -1)], -2)
-    total = parts[0].new_zeros((*parts[0].shape[:-2], side, side))
-    for part, (y, z) in zip(parts, [(y, z) for y in (0, offset) for z in (0, offset)], strict=True):
-        total[..., y : y + size, z : z + size] += part
-    return total
+    return _Join.apply(windows, side, *parts)
 
 
 def cover(windows, side, like):
