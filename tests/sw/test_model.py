@@ -52,7 +52,7 @@ def test_float_arithmetic_is_the_integer_one(rng):
         )
     table = arith.omega_table(K, 0.7)
     plus, minus = arith.omega_addresses(ia, ib, K)
-    assert np.array_equal(integers(neuron.omega(fa, fb, gain, K)), table[plus] + table[minus])
+    assert np.array_equal(integers(neuron.omega(fa, fb, *neuron.sine_table(gain, K), K)), table[plus] + table[minus])
     rounded = neuron.on_grid(fa + 0.3 / UNIT, K)
     assert np.array_equal(integers(rounded), ia)
     assert np.array_equal(fire(fa, 1 / UNIT, SURROGATES["triangle"]).numpy() > 0, arith.fire(ia, K))
@@ -222,16 +222,44 @@ def test_a_learnt_table_is_the_series():
     series.data[:] = torch.rand(2, 8, generator=torch.Generator().manual_seed(4)) * 0.4 - 0.2
     table = net.export().layers[2].table
     a, b = torch.meshgrid(torch.arange(-300, 300, 7), torch.arange(-300, 300, 11), indexing="ij")
-    got = neuron.omega_learnt(a.double() / UNIT, b.double() / UNIT, series.detach().double(), K) * UNIT
+    learnt = neuron.series_table(series.detach().double(), K)
+    got = neuron.omega(a.double() / UNIT, b.double() / UNIT, *learnt, K) * UNIT
     expected = table[(a + b).numpy() % len(table)] + table[(a - b).numpy() % len(table)]
     assert np.array_equal(got.numpy(), expected)
     assert net.roughness() == (series**2 * torch.arange(1, 9) ** 4).sum()
 
 
-def test_theta_repeats_with_the_table():
-    x = torch.arange(-1500, 1500).double() / UNIT
-    values = neuron.on_grid(neuron.sine(x, 0.9, 0.3), K) * UNIT
-    assert np.array_equal(values.numpy(), arith.omega_table(K, 0.9, 0.3)[np.arange(-1500, 1500) % (16 * 2**K)])
+@pytest.mark.parametrize("theta", [0.3, 0.5])
+def test_a_sine_table_is_the_integer_one(theta):
+    values, _ = neuron.sine_table(torch.tensor(0.9).double(), K, theta)
+    assert np.array_equal((neuron.on_grid(values, K) * UNIT).numpy(), arith.omega_table(K, 0.9, theta))
+
+
+@pytest.mark.parametrize("kind", ["sine", "series"])
+def test_omega_has_the_gradients_of_its_formula(kind, rng):
+    """Of a + b and a - b within -4..4, where the table does not repeat yet, against autograd."""
+    grids = [torch.from_numpy(rng.integers(-127, 128, (2, 3, 4, 4))).double() / UNIT for _ in range(2)]
+    a, b = (grid.contiguous(memory_format=torch.channels_last).requires_grad_() for grid in grids)
+    factor = torch.randn(2, 3, 4, 4, dtype=torch.double)
+    if kind == "sine":
+        shape = torch.tensor(0.7, dtype=torch.double, requires_grad=True)
+        table = neuron.sine_table(shape, K)
+        formula = 0.8 * shape * torch.sin(torch.pi / 4 * a) * torch.cos(torch.pi / 4 * b)
+    else:
+        shape = (torch.rand(2, 8, dtype=torch.double) - 0.5).requires_grad_()
+        table = neuron.series_table(shape, K)
+        turns = torch.pi / 4 * torch.arange(1, 9).double()
+
+        def series(x):
+            return (torch.sin(x[..., None] * turns) * shape[0] + torch.cos(x[..., None] * turns) * shape[1]).sum(-1)
+
+        formula = series(a + b) + series(a - b)
+    value = neuron.omega(a, b, *table, K)
+    assert (value - formula).abs().max() <= 1 / UNIT
+    found = torch.autograd.grad((value * factor).sum(), (a, b, shape))
+    expected = torch.autograd.grad((formula * factor).sum(), (a, b, shape))
+    for one, other in zip(found, expected, strict=True):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
 def test_the_form_with_the_cosine_inside_has_no_integers():

@@ -16,7 +16,7 @@ from ..contract.config import PARAMETER_BITS
 from ..contract.isa import Carry, Condense, Padding, Windows
 from ..errors import ModelError
 from ..quantised import QuantisedLayer, QuantisedModel
-from .neuron import chain, condense, harmonics, roughness, split
+from .neuron import chain, condense, roughness, series_table, split
 from .surrogate import SURROGATES, fire, relu, surrogate_named
 
 STEPS = {1: 1.0, 2: 1.4, 3: 0.9, 4: 0.5, 5: 0.27, 6: 0.14, 7: 0.07, 8: 0.035}
@@ -172,7 +172,7 @@ class SpikingConv(nn.Module):
         if self.series is None:
             return arith.omega_table(self.k, self.gain.item() if self.carrying else 0.0, self.spec.theta)
         unit = 2.0 ** (self.k + 1)
-        values = harmonics(torch.arange(2 ** (self.k + 4)).double() / unit, self.series.detach().double())
+        values, _ = series_table(self.series.detach(), self.k)
         table = torch.floor(values * unit + 0.5).clamp(-2 * unit, 2 * unit - 1).long()
         return (table if self.carrying else 0 * table).numpy()
 

@@ -112,16 +112,69 @@ def leak(v, k):
     return _Exact.apply(v, shifts, 0.40625)
 
 
-def sine(x, gain, theta):
-    """One of Omega's two sines, 0.4 gain sin(pi theta x / 2), over the period -4..4 of the table."""
-    if theta != 0.5:  # the table repeats there whether the sine does or not
-        x = x - 8 * torch.floor(x / 8 + 0.5)
-    return 0.4 * gain * torch.sin(math.pi / 2 * theta * x)
+class _Omega(torch.autograd.Function):
+    """S(a+b) + S(a-b) by index: no sine of a potential is computed, and the sums are those of the core.
+
+    ``table`` holds S before rounding, float64 (16 TH,); ``slope`` its derivative. ``a`` and ``b`` lie on the grid.
+    """
+
+    @staticmethod
+    def forward(ctx, a, b, table, slope, k):
+        unit = 2 ** (k + 1)
+        x, y = (a * unit).int(), (b * unit).int()
+        plus, minus = ((x + y).bitwise_and_(len(table) - 1), (x - y).bitwise_and_(len(table) - 1))
+        ctx.save_for_backward(plus, minus, slope.to(a.dtype))
+        values = on_grid(table, k).to(a.dtype)
+        return sg.lookup(plus, values) + sg.lookup(minus, values)
+
+    @staticmethod
+    def backward(ctx, grad):
+        plus, minus, slope = ctx.saved_tensors
+        upper, lower = grad * sg.lookup(plus, slope), grad * sg.lookup(minus, slope)
+        table = None
+        if ctx.needs_input_grad[2]:
+            table = torch.zeros(len(slope), device=grad.device)
+            for index in (plus, minus):
+                table.index_add_(0, _in_order(index, grad), _in_order(grad, grad).float())
+            table = table.double()
+        return upper + lower, upper - lower, table, None, None
 
 
-def omega(a, b, gain, k, theta=0.5):
-    """0.4 gain * 2 sin(pi theta a / 2) cos(pi theta b / 2) from the rounded one-dimensional table (Eq. 5, P3)."""
-    return on_grid(sine(a + b, gain, theta), k) + on_grid(sine(a - b, gain, theta), k)
+def _in_order(x, like):
+    """``x`` (batch, channels, height, width), flat, in the memory order of ``like``."""
+    last = like.is_contiguous(memory_format=torch.channels_last)
+    return (x.permute(0, 2, 3, 1) if last else x).reshape(-1)
+
+
+def _positions(k, device):
+    """Potentials -4 <= x < 4 that the entries of a table stand for, float64 (16 TH,), in the order of their indices."""
+    x = torch.arange(2 ** (k + 4), device=device).double() / 2 ** (k + 1)
+    return x - 8 * torch.floor(x / 8 + 0.5)
+
+
+def sine_table(gain, k, theta=0.5):
+    """(S, dS/dx) with S = 0.4 gain sin(pi theta x / 2), half of Eq. 5 (P3); float64 (16 TH,)."""
+    turn = math.pi / 2 * theta
+    angle = turn * _positions(k, gain.device)
+    return 0.4 * gain * torch.sin(angle), 0.4 * gain * turn * torch.cos(angle)
+
+
+def series_table(series, k):
+    """(S, dS/dx) of a learnt table: ``series`` (2, n) amplitudes of sines and cosines of n harmonics of period 8.
+
+    A table of 16 TH entries is one period, so a learnt table is a learnt series: smooth where its upper
+    harmonics are small.
+    """
+    turns = math.pi / 4 * torch.arange(1, series.shape[1] + 1, device=series.device).double()
+    angles = turns * _positions(k, series.device)[:, None]
+    sines, cosines = series.double()
+    values = torch.sin(angles) @ sines + torch.cos(angles) @ cosines
+    return values, torch.cos(angles) @ (turns * sines) - torch.sin(angles) @ (turns * cosines)
+
+
+def omega(a, b, table, slope, k):
+    """S(a+b) + S(a-b), rounded: 0.4 gain * 2 sin(pi theta a / 2) cos(pi theta b / 2) of a sine table (Eq. 5, P3)."""
+    return _Omega.apply(a, b, table, slope.detach(), k)
 
 
 def omega_inside(a, b, gain, k):
@@ -129,40 +182,21 @@ def omega_inside(a, b, gain, k):
     return on_grid(0.8 * gain * torch.sin(math.pi / 4 * a * torch.cos(math.pi / 4 * b)), k)
 
 
-def harmonics(x, series):
-    """A function of period 8 as a Fourier series: ``series`` (2, n) amplitudes of sines and cosines of n harmonics.
-
-    A table of 16 TH entries is one period, so a learnt table is a learnt series: smooth where its upper
-    harmonics are small.
-    """
-    total = 0
-    for n in range(series.shape[1]):
-        angle = math.pi / 4 * (n + 1) * x
-        total = total + series[0, n] * torch.sin(angle) + series[1, n] * torch.cos(angle)
-    return total
-
-
 def roughness(series):
-    """Mean square of the second derivative of ``harmonics``, in units of (pi / 4)**4 / 2."""
+    """Mean square of the second derivative of ``series_table``, in units of (pi / 4)**4 / 2."""
     order = torch.arange(1, series.shape[1] + 1, device=series.device)
     return (series**2 * order**4).sum()
-
-
-def omega_learnt(a, b, series, k):
-    """S(a+b) + S(a-b) with the learnt table S."""
-    return on_grid(harmonics(a + b, series), k) + on_grid(harmonics(a - b, series), k)
 
 
 def carry_over(spec, a, b, fired, shape, k):
     """Carry into the next window from ``b``, this layer's potential, and ``a``, the layer before's.
 
-    ``fired``: the spikes or levels of ``b``; ``shape``: the learnt gain or series of an Omega carry.
+    ``fired``: the spikes or levels of ``b``; ``shape`` of an Omega carry: its table, (S, dS/dx), or the gain of the
+    form that has none.
     """
     kind = spec.carry
     if kind is Carry.OMEGA:
-        if spec.table == "sine":
-            return omega(a, b, shape, k, spec.theta)
-        return {"inside": omega_inside, "learnt": omega_learnt}[spec.table](a, b, shape, k)
+        return omega_inside(a, b, shape, k) if spec.table == "inside" else omega(a, b, *shape, k)
     if kind is Carry.MEAN:
         i = (a + b) * 2**k
         return leak(sg.straight_through(torch.floor(i) / 2 ** (k + 1), (a + b) / 2), k)
@@ -178,11 +212,14 @@ def carry_over(spec, a, b, fired, shape, k):
 def chain(u, previous, spec, shape, k, fire):
     """Potentials and spikes of the windows in their order; no reset at one time step.
 
-    ``u``: currents of four windows, or of two where the others repeat them; ``previous``: potentials of the layer
-    before, or None; ``fire`` maps a potential to spikes. Returns (potentials, spike maps), lists as long as ``u``.
+    ``u``: currents of four windows, or of fewer where the others repeat them; ``previous``: potentials of the layer
+    before, or None; ``shape``: the learnt gain or series of an Omega carry; ``fire`` maps a potential to spikes.
+    Returns (potentials, spike maps), lists as long as ``u``.
     """
     if spec.carry is Carry.NONE:
         return u, [fire(v) for v in u]
+    if spec.carry is Carry.OMEGA and spec.table != "inside":
+        shape = sine_table(shape, k, spec.theta) if spec.table == "sine" else series_table(shape, k)
     potentials, spikes = [], []
     for index, current in enumerate(u):
         v = on_grid(current, k)
