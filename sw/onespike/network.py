@@ -72,7 +72,8 @@ class NetworkSpec:
     ``patch`` p turns an image of (C, H, W) into (p*p*C, H/p, W/p): pixels of a p x p patch become
     channels. The host does it while it streams the image; the core sees channels. ``steps`` 2 or 4: the windows
     of every layer are time steps and each holds the whole image (of two steps there are two equal pairs); the
-    carry is then what a neuron keeps from one step to the next.
+    carry is then what a neuron keeps from one step to the next. ``groups`` (paper A's g): windows of one chain, 4, or 2
+    - left to right, the upper and the lower pair each for itself, which is what two windows of the whole height are.
     """
 
     name: str
@@ -83,6 +84,7 @@ class NetworkSpec:
     weight_bits: int = 4
     k: int = 5
     steps: int = 1
+    groups: int = 4
     encoding: str = "planes"
     labels: tuple[str, ...] = field(default=())
 
@@ -92,6 +94,11 @@ class NetworkSpec:
         channels, height, width = self.image
         copies = 1 if self.steps == 1 else 2
         return channels * self.patch**2, copies * height // self.patch, copies * width // self.patch
+
+    @property
+    def pairs(self):
+        """Whether windows hand their potential on in two chains of two, not in one of four."""
+        return self.steps == 2 or self.groups == 2
 
     def arrange(self, images):
         """Images uint8 (n, C, H, W) as the core takes them, (n, *input_shape)."""
@@ -162,6 +169,8 @@ class NetworkSpec:
             raise NetworkError(f"weight_bits must be 2 to 8, not {self.weight_bits}")
         if self.steps not in (1, 2, 4):
             raise NetworkError(f"steps must be 1, 2 or 4, not {self.steps}")
+        if self.groups not in (2, 4) or (self.groups == 2 and self.steps > 1):
+            raise NetworkError(f"groups must be 4, or without time steps 2, not {self.groups}")
         if self.encoding not in ENCODINGS:
             raise NetworkError(f"encoding must be one of {', '.join(ENCODINGS)}, not {self.encoding!r}")
         if self.labels and len(self.labels) != self.classes:

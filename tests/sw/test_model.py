@@ -139,6 +139,7 @@ def others():
     yield variant("levels", first={"levels": 3}, levels=3)
     yield variant("two steps", {"steps": 2}, {**steps, "levels": 3}, **steps, levels=3)
     yield variant("four steps", {"steps": 4}, steps, **steps)
+    yield variant("chains of two windows", {"groups": 2})
     yield variant("learnt", table="learnt")
     yield variant("theta", theta=0.3)
     yield variant("8-bit ANN", {"weight_bits": 8}, {"levels": 255}, levels=255, carry=Carry.NONE)
@@ -336,6 +337,29 @@ def test_time_steps_are_computed_once_while_they_are_equal():
     for layer in net.layers:
         layer.steps = 1  # computes all four windows
     assert torch.allclose(net(pixels), once, atol=1e-4)
+
+
+@pytest.mark.parametrize("windows", [Windows.N, Windows.D])
+def test_two_chains_of_two_windows_are_two_windows_of_the_whole_height(windows, rng):
+    """Paper A's g = 2: a left and a right window, the kernels seeing across their border."""
+    spec = LayerSpec("x", 3, windows=windows, carry=Carry.OMEGA)
+    before, current = (grid(rng, 2, 3, 8, 8).double() / UNIT / 8 for _ in range(2))
+    before, current = (neuron.on_grid(x, K) for x in (before, current))
+    surrogate, gain = SURROGATES["triangle"], torch.tensor(0.9).double()
+    _, spikes = neuron.chain(
+        neuron.split(current, windows), neuron.split(before, windows), spec, gain, K,
+        lambda v: fire(v, 1 / UNIT, surrogate), pairs=True,
+    )  # fmt: skip
+    found = neuron.condense(spikes, spec, 8)
+    size, offset = neuron.window_frame(windows, 8)
+    left = current[..., :size]
+    right = current[..., offset : offset + size] + neuron.omega(
+        before[..., :size], left, *neuron.sine_table(gain, K), K
+    )
+    expected = torch.zeros(2, 3, 8, 8, dtype=torch.double)
+    expected[..., :size] += fire(left, 1 / UNIT, surrogate)
+    expected[..., offset : offset + size] += fire(right, 1 / UNIT, surrogate)
+    assert torch.equal(found, (expected > 0).double())
 
 
 def test_named_surrogates():

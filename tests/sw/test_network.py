@@ -28,6 +28,8 @@ CASES = [
     (changed(image=[3, 16, 12]), "must be square"),
     (changed(patch=3), "patch divide"),
     (changed(weight_bits=9), "weight_bits must be 2 to 8"),
+    (changed(groups=3), "groups must be 4, or without time steps 2, not 3"),
+    (changed(groups=2, steps=2), "groups must be 4"),
     (changed(labels=["a", "b", "c"]), "3 labels for 2 classes"),
     (changed(classes=1), "at least one layer and two classes"),
     (layers({"windows": "x"}), "layer 'l0': windows 'x' is not one of none, n, d"),

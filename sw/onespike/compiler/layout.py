@@ -143,7 +143,7 @@ def describe(spec, config, maps):
                 "carry": layer.carry,
                 "condense": layer.condense,
                 "levels": int(layer.levels > 1),
-                "pairs": int(spec.steps == 2),
+                "pairs": int(spec.pairs),
                 "scan": int(scans(layer, out, config)),
                 "store": int(following is not None and following.carry.takes_previous),
                 "table": tables if layer.carry is Carry.OMEGA else 0,

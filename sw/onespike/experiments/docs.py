@@ -24,7 +24,7 @@ GROUPS = {
         "Windows",
         "Paper A's windows: none, N (four quarters of a map), D (four overlapping ones of 3/4 of its side), or in turn. "
         "*Zeros at window borders* is the published form; elsewhere kernels see across the borders, which costs no cycles.",
-        ("a-none", "a-n", "a-n-border", "a-d", "a-nd", "a-nd-border", "a-nd-msp"),
+        ("a-none", "a-n-2", "a-n", "a-n-border", "a-d", "a-nd-2", "a-nd", "a-nd-border", "a-nd-msp"),
     ),
     "paper-a-carry": Group(
         "What a window takes from the one before",

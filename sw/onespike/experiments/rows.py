@@ -4,7 +4,7 @@ title = "N windows, leak"       what the table says
 group = "paper-a-carry"         the table it belongs to
 base = "small-cifar10"          a network by name, or a TOML file beside the row
 seeds = [1, 2, 3]
-[network]                       of the description: steps, encoding, weight_bits, ...
+[network]                       of the description: steps, groups, encoding, weight_bits, ...
 [layers]                        of every layer that can have it, see ``variant``
 [recipe]                        of ``onespike.train.Recipe``
 """

@@ -55,7 +55,7 @@ class IntegerNetwork:
         u = list(u.chunk(4)) if inside else split(u, spec.windows)
         v = []
         for index, current in enumerate(u):
-            if index and spec.carry is not Carry.NONE and not (self.model.spec.steps == 2 and index == 2):
+            if index and spec.carry is not Carry.NONE and not (self.model.spec.pairs and index == 2):
                 a = previous[index - 1] if spec.carry.takes_previous else None
                 current = _limit(current + self._carry(layer, spec, a, v[-1]))
             v.append(current)

@@ -69,7 +69,7 @@ class SpikingConv(nn.Module):
         super().__init__()
         self.spec, self.side, self.k = spec, side, network.k
         self.bits = spec.weight_bits or network.weight_bits
-        self.steps = network.steps
+        self.steps, self.pairs = network.steps, network.pairs
         self.out_side = side // spec.stride
         self.weight = nn.Parameter(torch.empty(spec.channels, channels, spec.kernel, spec.kernel))
         nn.init.normal_(self.weight, std=(channels * spec.kernel**2) ** -0.5)
@@ -125,7 +125,7 @@ class SpikingConv(nn.Module):
         if not self.carrying:
             spec = replace(spec, carry=Carry.NONE)
         shape = self.gain if self.series is None else self.series
-        v, spikes = chain(u, previous, spec, shape, self.k, self.fire)
+        v, spikes = chain(u, previous, spec, shape, self.k, self.fire, self.pairs)
         return condense(spikes * (4 // len(spikes)), spec, self.out_side), v
 
     def fire(self, v):

@@ -209,11 +209,12 @@ def carry_over(spec, a, b, fired, shape, k):
     return leak(b, k)
 
 
-def chain(u, previous, spec, shape, k, fire):
+def chain(u, previous, spec, shape, k, fire, pairs=False):
     """Potentials and spikes of the windows in their order; no reset at one time step.
 
     ``u``: currents of four windows, or of fewer where the others repeat them; ``previous``: potentials of the layer
-    before, or None; ``shape``: the learnt gain or series of an Omega carry; ``fire`` maps a potential to spikes.
+    before, or None; ``shape``: the learnt gain or series of an Omega carry; ``fire`` maps a potential to spikes;
+    ``pairs``: the third window begins a chain of its own.
     Returns (potentials, spike maps), lists as long as ``u``.
     """
     if spec.carry is Carry.NONE:
@@ -223,7 +224,7 @@ def chain(u, previous, spec, shape, k, fire):
     potentials, spikes = [], []
     for index, current in enumerate(u):
         v = on_grid(current, k)
-        if index:
+        if index and not (pairs and index == 2):
             a = on_grid(previous[index - 1], k) if spec.carry.takes_previous else None
             v = v + carry_over(spec, a, potentials[-1], spikes[-1], shape, k)
         potentials.append(v)
