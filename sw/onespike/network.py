@@ -145,17 +145,9 @@ class NetworkSpec:
     @classmethod
     def load(cls, source):
         """Read a description by name (``levels-cifar10``) or from a TOML file."""
-        path = Path(source)
-        if not path.suffix:
-            path = NETWORKS / f"{source}.toml"
-        try:
-            plain = tomllib.loads(path.read_text())
-        except FileNotFoundError:
-            known = sorted(p.stem for p in NETWORKS.glob("*.toml"))
-            raise NetworkError(f"no network description {str(source)!r}; give a .toml file or one of {known}") from None
-        except tomllib.TOMLDecodeError as error:
-            raise NetworkError(f"{path.name} is not valid TOML: {error}") from error
-        plain["layers"] = plain.pop("layer", [])
+        plain = read_description(source)
+        if "recurrent" in plain:
+            raise NetworkError(f"{source} has a [recurrent] table; 'onespike train-recurrent' takes it")
         return cls.from_dict(plain)
 
     def check(self):
@@ -224,6 +216,22 @@ class NetworkSpec:
                         f"{here}: shortcut {layer.shortcut!r} has side {seen[layer.shortcut]}, needs {out} or {2 * out}"
                     )
             seen[layer.name], side, previous = out, out, layer
+
+
+def read_description(source):
+    """What a TOML file says, by name or path, its layers under ``layers``. Raises ``NetworkError``."""
+    path = Path(source)
+    if not path.suffix:
+        path = NETWORKS / f"{source}.toml"
+    try:
+        plain = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        known = sorted(p.stem for p in NETWORKS.glob("*.toml"))
+        raise NetworkError(f"no network description {str(source)!r}; give a .toml file or one of {known}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise NetworkError(f"{path.name} is not valid TOML: {error}") from error
+    plain["layers"] = plain.pop("layer", [])
+    return plain
 
 
 def _layer(entry):

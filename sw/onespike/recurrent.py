@@ -7,7 +7,6 @@ import io
 import json
 import os
 import tempfile
-import tomllib
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from .contract import recurrent as definition
 from .contract.isa import Carry, Windows
 from .contract.recurrent import DIRECTIONS, Cell
 from .errors import ModelError, NetworkError
-from .network import NETWORKS, NetworkSpec
+from .network import NetworkSpec, read_description
 from .quantised import QuantisedModel
 
 FORMAT = 1
@@ -65,19 +64,10 @@ class BlockSpec:
 
 def load_description(source):
     """(``NetworkSpec`` of the front, ``BlockSpec``, rest of the file: the recipe) by name or from a TOML file."""
-    path = Path(source)
-    if not path.suffix:
-        path = NETWORKS / f"{source}.toml"
-    try:
-        plain = tomllib.loads(path.read_text())
-    except FileNotFoundError:
-        raise NetworkError(f"no network description {path}; name a .toml file with a [recurrent] table") from None
-    except tomllib.TOMLDecodeError as error:
-        raise NetworkError(f"{path.name} is not valid TOML: {error}") from error
+    plain = read_description(source)
     recipe, block = plain.pop("recipe", {}), plain.pop("recurrent", None)
     if block is None:
-        raise NetworkError(f"{path.name} has no [recurrent] table; 'onespike train' takes networks without one")
-    plain["layers"] = plain.pop("layer", [])
+        raise NetworkError(f"{source} has no [recurrent] table; 'onespike train' takes networks without one")
     spec, block = NetworkSpec.from_dict(plain), BlockSpec.from_dict(block)
     check_front(spec, block)
     return spec, block, recipe

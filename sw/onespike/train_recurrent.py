@@ -4,12 +4,11 @@ As in ``train``, the last training images are held out, and the test set is read
 """
 
 import json
+import math
 import sys
 import time
 from dataclasses import asdict, dataclass
-from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -21,10 +20,12 @@ from .golden.recurrent import run_recurrent
 from .images import patch
 from .model.recurrent import RecurrentNetwork
 from .recurrent import pad_images
-from .training.feed import arrange
+from .train import VALIDATION
+from .training.feed import Feed, arrange
+from .training.loop import Loop, one_cycle
 
-HELD = 2000
-"""Training images held out."""
+WARM_UP = 0.15
+"""Share of the steps in which the rate rises."""
 CORE = "arty-a7-35t"
 """Core that the front is compiled for: its spikes are the same on any."""
 
@@ -43,16 +44,6 @@ class Recipe:
     shift: int = 2
     surrogate: str = "triangle"
     seed: int = 1
-
-
-def shifted(images, reach, rng):
-    """Images (n, C, H, W), each moved by up to ``reach`` pixels, edges filled with black; torch, on any device."""
-    n, _, side, _ = images.shape
-    padded = F.pad(images, (reach,) * 4)
-    moved = torch.arange(side)[None, :, None] + torch.from_numpy(rng.integers(0, 2 * reach + 1, (n, 1, 2)))
-    rows, columns = moved.to(images.device).unbind(-1)
-    index = torch.arange(n, device=images.device)[:, None, None]
-    return padded.permute(0, 2, 3, 1)[index, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
 def accuracy(model, images, labels):
@@ -77,55 +68,34 @@ class Trainer:
         self.train, self.test = pad_images(data.train_images, side), pad_images(data.test_images, side)
         self.labels, self.test_labels = data.train_labels, data.test_labels
         self.net = RecurrentNetwork(front, block, recipe.surrogate).to(self.device)
-        self.count = len(self.train) - HELD
+        self.count = len(self.train) - VALIDATION
         self.steps = self.count // recipe.batch
-        self.forward: Any = self.net
+        self.loop = Loop(self.net, self.loss, recipe.rate, 0.0, self.device)
+        images, labels = torch.from_numpy(self.train[None]), torch.from_numpy(self.labels)
+        self.feed = Feed(images, labels, 0.0, 0.0, recipe.shift, self.device)
         self.log, self.seconds = [], 0.0
+
+    def loss(self, draw):
+        """(loss, number of right answers) of one batch."""
+        labels = self.feed.labels[draw["index"]]
+        logits = self.net(arrange(self.feed.images(draw), self.front))
+        return F.cross_entropy(logits, labels), (logits.detach().argmax(1) == labels).sum()
 
     def run(self):
         """Train, export and measure; the ``RecurrentModel`` with its card."""
         recipe = self.recipe
-        optimizer = torch.optim.AdamW(self.net.parameters(), recipe.rate, weight_decay=0.0)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, recipe.rate, total_steps=recipe.epochs * self.steps + 1, pct_start=0.15, cycle_momentum=False
-        )
-        images = torch.from_numpy(self.train[: self.count]).to(self.device)
-        labels = torch.from_numpy(self.labels[: self.count]).to(self.device)
-        self.record(images)
+        self.net.train()
         for epoch in range(recipe.epochs):
             start = time.perf_counter()
-            loss = self.run_epoch(epoch, images, labels, optimizer, schedule)
+            first, total = epoch * self.steps, recipe.epochs * self.steps
+            rates = [one_cycle(first + i, total, recipe.rate, WARM_UP) for i in range(self.steps)]
+            loss, _ = self.loop.epoch(self.feed.draw(self.count, recipe.batch, recipe.seed * 100_003 + epoch), rates)
+            if not math.isfinite(loss):
+                raise ModelError(f"epoch {epoch}: the loss is not finite; lower --rate and start again")
             self.seconds += time.perf_counter() - start
             self.log.append({"epoch": epoch + 1, "loss": round(loss, 4), "seconds": round(self.seconds)})
             print(json.dumps(self.log[-1]), file=sys.stderr, flush=True)
         return self.exported()
-
-    def record(self, images):
-        """Let a GPU play back one recorded forward and backward pass: thousands of small kernels, each soon done."""
-        self.forward = self.net.train()
-        if self.device == "cuda":
-            sample = arrange(images[: self.recipe.batch], self.front)
-            self.forward = torch.cuda.make_graphed_callables(self.net, (sample,))
-
-    def run_epoch(self, epoch, images, labels, optimizer, schedule):
-        """Train once over the images; the mean loss."""
-        recipe, rng = self.recipe, np.random.default_rng((self.recipe.seed, epoch))
-        order = torch.from_numpy(rng.permutation(self.count)).to(images.device)
-        total = torch.zeros((), device=images.device)
-        for step in range(self.steps):
-            index = order[step * recipe.batch : (step + 1) * recipe.batch]
-            logits = self.forward(arrange(shifted(images[index], recipe.shift, rng), self.front))
-            loss = F.cross_entropy(logits, labels[index])
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.net.parameters(), 5.0)
-            optimizer.step()
-            schedule.step()
-            total += loss.detach()
-        mean = float(total) / self.steps
-        if not np.isfinite(mean):
-            raise ModelError(f"epoch {epoch}: the loss is not finite; lower --rate and start again")
-        return mean
 
     def exported(self):
         """The integers of the network as it stands, with accuracies of the golden model in the card."""

@@ -17,7 +17,7 @@ from onespike.images import patch, procedural
 from onespike.model.recurrent import RecurrentNetwork
 from onespike.network import LayerSpec, NetworkSpec
 from onespike.recurrent import BlockSpec, RecurrentModel, load_description, pad_images
-from onespike.train_recurrent import Recipe, Trainer, shifted
+from onespike.train_recurrent import Recipe, Trainer
 from onespike_sim.recurrent import NAMES
 
 from ..support.recurrent import random_model, random_spikes
@@ -128,22 +128,13 @@ def test_descriptions(tmp_path):
     assert BlockSpec.from_dict(block.to_dict()) == block
     assert set(recipe) <= set(RECIPE) == set(Recipe.__dataclass_fields__)
     assert set(BLOCK) | {"hidden"} == set(BlockSpec.__dataclass_fields__)
+    with pytest.raises(NetworkError, match="'onespike train-recurrent' takes it"):
+        NetworkSpec.load("recurrent-mnist")
     with pytest.raises(NetworkError, match=r"no \[recurrent\] table"):
         load_description("arty-cifar10")
     (tmp_path / "bad.toml").write_text("layer = [")
     with pytest.raises(NetworkError, match="not valid TOML"):
         load_description(tmp_path / "bad.toml")
-
-
-def test_shifts_move_whole_images(rng):
-    images = torch.from_numpy(rng.integers(1, 256, (40, 2, 6, 6)))
-    moved = shifted(images, 1, rng)
-    padded = torch.nn.functional.pad(images, (1, 1, 1, 1))
-    found = set()
-    for image, around in zip(moved, padded, strict=True):
-        places = [(y, x) for y in range(3) for x in range(3) if (image == around[:, y : y + 6, x : x + 6]).all()]
-        found.add(*places)
-    assert len(found) == 9
 
 
 def test_a_short_training(monkeypatch):
