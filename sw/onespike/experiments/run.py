@@ -25,7 +25,7 @@ def train(rows, out, jobs, data_root=None):
     runs = [run for run in runs if not (folder_of(out, *run[:2]) / "card.json").exists()]
     for dataset, jpeg in sorted({(recipe.dataset, recipe.jpeg > 0) for _, recipe, *_ in runs}):
         images_of(dataset, data_root, jpeg)
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
     with multiprocessing.get_context("fork").Pool(jobs, torch.set_num_threads, (threads,)) as pool:
         for index, error in pool.imap_unordered(_train_one, list(enumerate(runs))):
             yield runs[index][0], runs[index][1], error
