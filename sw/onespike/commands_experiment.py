@@ -24,7 +24,8 @@ def add_parser(commands):
     one.add_argument("--docs", action="store_true", help="write docs/results.md and its drawings from the committed file")
     one.add_argument("--check", action="store_true", help="with --docs: only compare with what is there")
     one.add_argument("--out", default="build/experiments", help="folder of the runs and of results.jsonl")
-    one.add_argument("--jobs", type=cli.positive, default=len(os.sched_getaffinity(0)), help="runs at a time (default: one per CPU that it may use)")
+    cpus = len(os.sched_getaffinity(0))
+    one.add_argument("--jobs", type=cli.positive, default=cpus, help="runs at a time (default: one per CPU it may use)")
     one.add_argument("--data", help="folder that holds the data sets")
     one.set_defaults(run=_experiment)
 

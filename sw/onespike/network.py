@@ -73,7 +73,8 @@ class NetworkSpec:
     channels. The host does it while it streams the image; the core sees channels. ``steps`` 2 or 4: the windows
     of every layer are time steps and each holds the whole image (of two steps there are two equal pairs); the
     carry is then what a neuron keeps from one step to the next. ``groups`` (paper A's g): windows of one chain, 4, or 2
-    - left to right, the upper and the lower pair each for itself, which is what two windows of the whole height are.
+    - left to right, the upper and the lower pair each for itself; with padding ``map`` that is what two windows of the
+    whole height do.
     """
 
     name: str
@@ -227,7 +228,7 @@ def read_description(source):
         plain = tomllib.loads(path.read_text())
     except FileNotFoundError:
         known = sorted(p.stem for p in NETWORKS.glob("*.toml"))
-        raise NetworkError(f"no network description {str(source)!r}; give a .toml file or one of {known}") from None
+        raise NetworkError(f"no network description {str(source)!r}; give a .toml file or one of {', '.join(known)}") from None
     except tomllib.TOMLDecodeError as error:
         raise NetworkError(f"{path.name} is not valid TOML: {error}") from error
     plain["layers"] = plain.pop("layer", [])

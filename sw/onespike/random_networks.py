@@ -85,7 +85,7 @@ def _layer(rng, config, size, index, side, sides, previous):
 
 
 def _varied(rng, spec):
-    """``spec`` with what stands beside the shapes: time steps, levels, narrow weights, carries that differ little."""
+    """``spec`` with what stands beside the shapes: time steps, groups, levels, narrow weights, carries that differ little."""
     if rng.random() < 0.2 and spec.image[1] // spec.patch % 4 == 0:
         # The same maps, each of four steps of a smaller image.
         colours, side, _ = spec.image
@@ -105,7 +105,8 @@ def _varied(rng, spec):
         if rng.random() < 0.2:
             bits = int(rng.integers(2, spec.weight_bits + 1))
         layers.append(replace(layer, levels=levels, carry=carry, weight_bits=bits))
-    return replace(spec, layers=tuple(layers))
+    groups = 2 if spec.steps == 1 and rng.random() < 0.3 else 4
+    return replace(spec, layers=tuple(layers), groups=groups)
 
 
 def _model(rng, spec):

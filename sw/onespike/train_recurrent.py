@@ -67,7 +67,8 @@ class Trainer:
             raise NetworkError(f"{recipe.dataset} does not fit images {front.image}; use another description")
         self.train, self.test = pad_images(data.train_images, side), pad_images(data.test_images, side)
         self.labels, self.test_labels = data.train_labels, data.test_labels
-        self.net = RecurrentNetwork(front, block, recipe.surrogate).to(self.device)
+        self.net = RecurrentNetwork(front, block, recipe.surrogate)
+        self.net.to(self.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (stubs lack it)
         self.count = len(self.train) - VALIDATION
         self.steps = self.count // recipe.batch
         self.loop = Loop(self.net, self.loss, recipe.rate, 0.0, self.device)
@@ -78,7 +79,8 @@ class Trainer:
     def loss(self, draw):
         """(loss, number of right answers) of one batch."""
         labels = self.feed.labels[draw["index"]]
-        logits = self.net(arrange(self.feed.images(draw), self.front))
+        x = arrange(self.feed.images(draw), self.front).contiguous(memory_format=torch.channels_last)
+        logits = self.net(x)
         return F.cross_entropy(logits, labels), (logits.detach().argmax(1) == labels).sum()
 
     def run(self):

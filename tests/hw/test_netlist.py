@@ -199,14 +199,15 @@ def test_seeds_cover_every_mode_of_a_layer():
     found = set()
     for seed in SEEDS:
         model, images = draw(seed, TINY)
-        found |= {len(images), ("stall", seed % 2), ("steps", model.spec.steps)}
+        found |= {len(images), ("stall", seed % 2), ("steps", model.spec.steps), ("groups", model.spec.groups)}
         for layer in model.spec.layers:
             found |= {layer.padding, (layer.carry, layer.windows), ("shortcut", layer.shortcut is not None)}
             found |= {("kernel", layer.kernel), ("stride", layer.stride)}
             found |= {layer.condense} if layer.windows is Windows.D else {(layer.levels, layer.windows)}
     pairs = ((carry, windows) for carry in Carry for windows in (Windows.N, Windows.D))
     levels = ((top, windows) for top in (1, TOP_LEVEL) for windows in (Windows.NONE, Windows.N))
-    modes = {*Padding, *Condense, (Carry.NONE, Windows.NONE), *pairs, *levels, *(("steps", n) for n in (1, 2, 4))}
+    modes = {*Padding, *Condense, (Carry.NONE, Windows.NONE), *pairs, *levels, ("groups", 2), ("groups", 4)}
+    modes |= {("steps", n) for n in (1, 2, 4)}
     flags = {(name, value) for name in ("stall", "shortcut") for value in (0, 1)}
     assert found == modes | flags | {1, 2, ("kernel", 1), ("kernel", 3), ("stride", 1), ("stride", 2)}
 

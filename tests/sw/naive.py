@@ -37,7 +37,7 @@ def scores(model, pixels):
                             )
                         rounding = 2 ** (layer.shift - 1) if layer.shift else 0
                         u = clamp(floor_div(acc * int(layer.scale[c]) + rounding, 2**layer.shift) + int(layer.bias[c]))
-                        chained = w and not (spec.steps == 2 and w == 2)
+                        chained = w and not (2 in (spec.steps, spec.groups) and w == 2)
                         if chained and entry.windows is not Windows.NONE and entry.carry is not Carry.NONE:
                             a = previous[w - 1].get((c, i, j), 0) if previous else 0
                             u = clamp(u + carry(layer, entry, spec.k, a, kept[w - 1][c, i, j]))

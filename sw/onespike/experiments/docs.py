@@ -23,7 +23,8 @@ GROUPS = {
     "paper-a-windows": Group(
         "Windows",
         "Paper A's windows: none, N (four quarters of a map), D (four overlapping ones of 3/4 of its side), or in turn. "
-        "*Zeros at window borders* is the published form; elsewhere kernels see across the borders, which costs no cycles.",
+        "*Zeros at window borders* is the published form; elsewhere kernels see across the borders, which costs no cycles. "
+        "g = 2 is two chains of two windows, left to right.",
         ("a-none", "a-n-2", "a-n", "a-n-border", "a-d", "a-nd-2", "a-nd", "a-nd-border", "a-nd-msp"),
     ),
     "paper-a-carry": Group(
@@ -187,7 +188,7 @@ def _windows_and_fusion(rows):
     """The two ablations of paper A beside ours."""
     lines = []
     for heading, text, table in (
-        ("Table 4 of paper A", "Windows g, normal or dilated; here with zeros at windows' borders, then without.",
+        ("Table 4 of paper A", "Windows g, normal or dilated; here with zeros at windows' borders, then without (g = 2 without only).",
          published.WINDOWS),
         ("Fig. 5a of paper A", "What becomes of the two potentials.", published.FUSION),
     ):  # fmt: skip

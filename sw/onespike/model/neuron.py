@@ -156,6 +156,7 @@ def sine_table(gain, k, theta=0.5):
     """(S, dS/dx) with S = 0.4 gain sin(pi theta x / 2), half of Eq. 5 (P3); float64 (16 TH,)."""
     turn = math.pi / 2 * theta
     angle = turn * _positions(k, gain.device)
+    gain = gain.double()
     return 0.4 * gain * torch.sin(angle), 0.4 * gain * turn * torch.cos(angle)
 
 

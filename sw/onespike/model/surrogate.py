@@ -81,7 +81,7 @@ def lookup(index, table):
 
 
 def surrogate_gradient(v, surrogate, levels=1):
-    """``surrogate`` at potentials ``v``; on a CPU in bfloat16 by table, 40 times as fast as by formula."""
+    """``surrogate`` at potentials ``v``; on a CPU in bfloat16 by table, which is more than ten times as fast as by formula."""
     if v.dtype is torch.bfloat16 and v.device.type == "cpu":
         return lookup(v.view(torch.uint16).int(), _table(surrogate, levels))
     return _sum(v, surrogate, levels)
@@ -93,7 +93,7 @@ class _Fire(torch.autograd.Function):
         ctx.save_for_backward(v)
         ctx.surrogate, ctx.levels = surrogate, levels
         # Thresholds are THRESHOLD apart, so the level is one rounding: no comparisons, whose booleans cost seven times as much.
-        exact = v if step >= BFLOAT16_STEP else v.float()
+        exact = v.float() if v.dtype is torch.bfloat16 and step < BFLOAT16_STEP else v
         return torch.rsub(exact, -step / 2 / THRESHOLD, alpha=-1 / THRESHOLD).floor_().clamp_(0, levels).to(v.dtype)
 
     @staticmethod
