@@ -21,8 +21,8 @@ help: ## list the targets
 
 setup: .venv/ready ## make the virtual environment (about 1.6 GB)
 
-sim: setup ## 16 test images through the core in Verilator, every bit compared (CONFIG=arty-a7-100t: another core)
-	$(BIN)/python -m onespike_sim run $(if $(CONFIG),--config $(CONFIG))
+sim: setup ## 16 test images through the core in Verilator, every bit compared (CONFIG=arty-a7-100t MODEL=wide-cifar10)
+	$(BIN)/python -m onespike_sim run $(if $(CONFIG),--config $(CONFIG)) $(MODEL)
 
 test: setup ## all tests
 	$(BIN)/python -m pytest
