@@ -205,6 +205,15 @@ def test_carries_can_be_switched_off():
     assert not net.export().layers[2].table.any()
 
 
+@pytest.mark.parametrize(("bits", "levels"), [(2, 1), (4, 1), (4, 3), (8, 1), (8, 255)])
+def test_a_new_network_is_not_sure_of_anything(bits, levels):
+    """Logits of a network as it is made are of the size of one, whatever its weights and levels count in."""
+    layers = [LayerSpec(f"l{index}", 16, levels=levels) for index in range(3)]
+    net = SpikingNetwork(NetworkSpec("n", (3, 16, 16), 4, tuple(layers), weight_bits=bits))
+    logits = net(torch.randint(0, 256, (64, 3, 16, 16)).float())
+    assert 0.05 < (logits - logits.mean(0)).std() < 2
+
+
 def test_export_refuses_nan():
     net = SpikingNetwork(next(networks()))
     net.layers[1].weight.data[0, 0, 0, 0] = float("nan")

@@ -178,15 +178,20 @@ class SpikingConv(nn.Module):
 
 
 class Classifier(nn.Module):
-    """Class scores: integer weights times the number of spikes of each channel over the whole map."""
+    """Class scores: integer weights times the number of spikes of each channel over the whole map.
 
-    def __init__(self, channels, side, network):
+    ``level``: how much larger than spikes the last layer's outputs are.
+    """
+
+    def __init__(self, channels, side, network, level=1):
         super().__init__()
         self.bits = network.weight_bits
         self.weight = nn.Parameter(torch.randn(network.classes, channels) * channels**-0.5)
         self.bias = nn.Parameter(torch.zeros(network.classes))
         # Its logarithm is learnt: it is small, and must stay positive.
-        self.log_temperature = nn.Parameter(-torch.tensor(side * side * channels**0.5).log())
+        # Scores grow with the steps that a weight has, and with the size of what is counted.
+        scores = side * side * channels**0.5 * STEPS[4] / STEPS[self.bits] * level
+        self.log_temperature = nn.Parameter(-torch.tensor(scores).log())
 
     def integer_weights(self):
         return quantise(self.weight, self.bits, STEPS[self.bits] * self.weight.detach().abs().mean())
@@ -217,7 +222,9 @@ class SpikingNetwork(nn.Module):
             skip = (None, None) if source is None else (geometry[source][0].channels, geometry[source][3])
             self.layers.append(SpikingConv(layer, channels, side, *skip, spec))
             self.layers[-1].surrogate = surrogate_named(surrogate)
-        self.classifier = Classifier(geometry[-1][0].channels, geometry[-1][3], spec)
+        last, side = geometry[-1][0], geometry[-1][3]
+        level = 2 ** (spec.k + 1) if last.levels > TOP_LEVEL else 1
+        self.classifier = Classifier(last.channels, side, spec, level)
         self.carrying = True
 
     def forward(self, pixels):
