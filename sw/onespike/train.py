@@ -72,18 +72,18 @@ class Recipe:
     seed: int = 1
 
     def __post_init__(self):
-        for name in ("epochs", "batch", "teacher_epochs"):
-            self._require(name, getattr(self, name) >= 1, "at least 1")
-        for name in ("rate", "temperature"):
-            self._require(name, getattr(self, name) > 0, "above 0")
-        for name in ("weight_decay", "smoothness", "shift", "stop_after"):
-            self._require(name, getattr(self, name) >= 0, "at least 0")
-        for name in ("warm_up", "smoothing", "mirror", "jpeg", "carry_from", "distill"):
-            self._require(name, 0 <= getattr(self, name) <= 1, "0 to 1")
+        require(self, ("epochs", "batch", "teacher_epochs"), lambda value: value >= 1, "at least 1")
+        require(self, ("rate", "temperature"), lambda value: value > 0, "above 0")
+        require(self, ("weight_decay", "smoothness", "shift", "stop_after"), lambda value: value >= 0, "at least 0")
+        shares = ("warm_up", "smoothing", "mirror", "jpeg", "carry_from", "distill")
+        require(self, shares, lambda value: 0 <= value <= 1, "0 to 1")
 
-    def _require(self, name, holds, what):
-        if not holds:
-            raise ModelError(f"recipe: {name} must be {what}, not {getattr(self, name)}; give another value")
+
+def require(recipe, names, holds, what):
+    """Raise ``ModelError`` for the first of the settings ``names`` whose value does not hold."""
+    for name in names:
+        if not holds(getattr(recipe, name)):
+            raise ModelError(f"recipe: {name} must be {what}, not {getattr(recipe, name)}; give another value")
 
 
 def jpeg_copy(images, quality=75):

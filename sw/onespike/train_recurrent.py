@@ -20,7 +20,7 @@ from .golden.recurrent import run_recurrent
 from .images import patch
 from .model.recurrent import RecurrentNetwork
 from .recurrent import pad_images
-from .train import VALIDATION
+from .train import VALIDATION, require
 from .training.feed import Feed, arrange
 from .training.loop import Loop, one_cycle
 
@@ -44,6 +44,11 @@ class Recipe:
     shift: int = 2
     surrogate: str = "triangle"
     seed: int = 1
+
+    def __post_init__(self):
+        require(self, ("epochs", "batch"), lambda value: value >= 1, "at least 1")
+        require(self, ("rate",), lambda value: value > 0, "above 0")
+        require(self, ("shift",), lambda value: value >= 0, "at least 0")
 
 
 def accuracy(model, images, labels):

@@ -137,6 +137,13 @@ def test_descriptions(tmp_path):
         load_description(tmp_path / "bad.toml")
 
 
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch": 0}, {"rate": 0.0}, {"shift": -1}])
+def test_a_recipe_that_cannot_be_is_named(wrong):
+    (name,) = wrong
+    with pytest.raises(ModelError, match=f"recipe: {name} must be"):
+        Recipe(**wrong)
+
+
 def test_a_short_training(monkeypatch):
     """It lowers the loss on images by formula, and its card holds the golden model's accuracy of the export."""
     from onespike.data import Dataset

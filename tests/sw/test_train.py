@@ -178,3 +178,10 @@ def test_a_recipe_that_cannot_be_is_named(wrong):
     (name,) = wrong
     with pytest.raises(ModelError, match=f"recipe: {name} must be"):
         Recipe(**wrong)
+
+
+def test_a_batch_of_more_images_than_there_are_is_refused():
+    feed = Feed(torch.zeros(1, 8, 3, 4, 4, dtype=torch.uint8), torch.zeros(8), 0.0, 0.0, 0, "cpu")
+    assert feed.draw(8, 8, 1)["index"].shape == (1, 8)
+    with pytest.raises(ModelError, match="batch must be at most the 8 training images, not 9"):
+        feed.draw(8, 9, 1)

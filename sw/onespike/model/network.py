@@ -93,7 +93,7 @@ class SpikingConv(nn.Module):
         """How many of the four windows differ: time steps do once they carry, and of two steps there are two equal pairs."""
         if self.steps == 1:
             return 4
-        return {2: 2, 4: 4}[self.steps] if self.carrying else 1
+        return self.steps if self.carrying else 1
 
     def integer_weights(self):
         """(main, shortcut or None), both on one step per output channel."""

@@ -135,15 +135,10 @@ class _Omega(torch.autograd.Function):
         if ctx.needs_input_grad[2]:
             table = torch.zeros(len(slope), device=grad.device)
             for index in (plus, minus):
-                table.index_add_(0, _in_order(index, grad), _in_order(grad, grad).float())
+                at, what = (sg.memory_order(x, grad).reshape(-1) for x in (index, grad))
+                table.index_add_(0, at, what.float())
             table = table.double()
         return upper + lower, upper - lower, table, None, None
-
-
-def _in_order(x, like):
-    """``x`` (batch, channels, height, width), flat, in the memory order of ``like``."""
-    last = like.is_contiguous(memory_format=torch.channels_last)
-    return (x.permute(0, 2, 3, 1) if last else x).reshape(-1)
 
 
 def _positions(k, device):

@@ -73,11 +73,15 @@ def _sum(v, surrogate, levels):
 
 def lookup(index, table):
     """``table[index]`` for int32 indices (batch, channels, height, width), in their memory order."""
-    last = index.is_contiguous(memory_format=torch.channels_last)
-    in_order = index.permute(0, 2, 3, 1) if last else index
+    in_order = memory_order(index, index)
     # Of all ways to read a table this one alone is fast on a CPU: one dimension, no wrapping of negative indices.
     values = table.index_select(0, in_order.reshape(-1)).view(in_order.shape)
-    return values.permute(0, 3, 1, 2) if last else values
+    return values if in_order is index else values.permute(0, 3, 1, 2)
+
+
+def memory_order(x, like):
+    """``x``, its dimensions in the order in which those of ``like`` lie in memory."""
+    return x.permute(0, 2, 3, 1) if like.is_contiguous(memory_format=torch.channels_last) else x
 
 
 def surrogate_gradient(v, surrogate, levels=1):

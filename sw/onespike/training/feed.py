@@ -2,6 +2,8 @@
 
 import torch
 
+from ..errors import ModelError
+
 
 class Feed:
     """The images of a run and what is drawn from them.
@@ -16,7 +18,12 @@ class Feed:
         self.rows, self.columns = (torch.arange(n, device=device) for n in sources.shape[-2:])
 
     def draw(self, count, batch, seed):
-        """One epoch's draws, each a tensor (steps, batch): image, source, shifts, mirror."""
+        """One epoch's draws, each a tensor (steps, batch): image, source, shifts, mirror.
+
+        Raises ``ModelError`` where ``count`` images are less than one batch.
+        """
+        if batch > count:
+            raise ModelError(f"recipe: batch must be at most the {count} training images, not {batch}; give another value")
         generator = torch.Generator().manual_seed(seed)
         steps = count // batch
         draws = {
