@@ -168,7 +168,7 @@ def _parser():
     train.add_argument("--data", help="folder that holds the data set")
     for name, kind in (("epochs", int), ("batch", int), ("rate", float), ("warm-up", float), ("weight-decay", float)):
         train.add_argument(f"--{name}", type=kind)
-    for name in ("smoothing", "jpeg", "carry-from"):
+    for name in ("smoothing", "jpeg", "mix", "carry-from"):
         train.add_argument(f"--{name}", type=float)
     train.add_argument("--surrogate", help="rectangle, triangle, s3nn or s3nn:ALPHA:BETA")
     for name in ("mirror", "smoothness", "distill", "temperature"):

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from .data import load
 from .errors import ModelError
@@ -41,7 +40,8 @@ class Recipe:
 
     ``rate`` is the peak of a one-cycle schedule; ``shift`` the pixels by which training
     images are moved at most; ``jpeg`` the share of training images taken from a
-    JPEG-75 copy of the set (the test pixels at hand went through one such generation); ``carry_from``
+    JPEG-75 copy of the set (the test pixels at hand went through one such generation); ``mix`` the share of
+    training images blended with another (``Feed``); ``carry_from``
     the share of the epochs after which the windows' carries are switched on (a step without them
     takes half the time, and their learnt gains start small anyway); ``smoothness`` the weight of the penalty on
     learnt tables; ``distill`` the share of the loss that a teacher's answers have, softened by ``temperature``; the
@@ -61,6 +61,7 @@ class Recipe:
     shift: int = 4
     mirror: float = 0.5
     jpeg: float = 0.5
+    mix: float = 0.0
     surrogate: str = "s3nn"
     carry_from: float = 0.8
     smoothness: float = 1e-4
@@ -75,7 +76,7 @@ class Recipe:
         require(self, ("epochs", "batch", "teacher_epochs"), lambda value: value >= 1, "at least 1")
         require(self, ("rate", "temperature"), lambda value: value > 0, "above 0")
         require(self, ("weight_decay", "smoothness", "shift", "stop_after"), lambda value: value >= 0, "at least 0")
-        shares = ("warm_up", "smoothing", "mirror", "jpeg", "carry_from", "distill")
+        shares = ("warm_up", "smoothing", "mirror", "jpeg", "mix", "carry_from", "distill")
         require(self, shares, lambda value: 0 <= value <= 1, "0 to 1")
 
 
@@ -152,7 +153,9 @@ class Trainer:
         self.steps = self.train_count // recipe.batch
         self.loop = Loop(self.net, self.loss, recipe.rate, recipe.weight_decay, self.device)
         labels = torch.from_numpy(self.data.train_labels)
-        self.feed = Feed(torch.from_numpy(sources), labels, recipe.jpeg, recipe.mirror, recipe.shift, self.device)
+        self.feed = Feed(
+            torch.from_numpy(sources), labels, recipe.jpeg, recipe.mirror, recipe.shift, self.device, recipe.mix
+        )
         self.teacher = None
         self.epoch, self.seconds = 0, 0.0
         self.earlier = []  # recipes of the stages before this one
@@ -214,18 +217,18 @@ class Trainer:
     def loss(self, draw):
         """(loss, number of right answers) of one batch."""
         recipe = self.recipe
-        images, labels = self.feed.images(draw), self.feed.labels[draw["index"]]
+        images = self.feed.images(draw)
         x = arrange(images, self.spec).contiguous(memory_format=torch.channels_last)
         with autocast(self.device):
             logits = self.net(x).float()
-        loss = F.cross_entropy(logits, labels, label_smoothing=recipe.smoothing)
+        loss, right = self.feed.cross_entropy(logits, draw, recipe.smoothing)
         if self.teacher is not None:
             with torch.no_grad(), autocast(self.device):
                 taught = self.teacher(images).float()
             loss = (1 - recipe.distill) * loss + recipe.distill * distillation(logits, taught, recipe.temperature)
         if self.net.learns_tables:
             loss = loss + recipe.smoothness * self.net.roughness()
-        return loss, (logits.detach().argmax(1) == labels).sum()
+        return loss, right
 
     def run_epoch(self):
         """Train once over the data; returns (mean loss, training accuracy in per cent)."""
@@ -336,10 +339,9 @@ def _taught(feed, count, spec, epochs, path):
         return teacher.eval()
 
     def loss(draw):
-        labels = feed.labels[draw["index"]]
         with autocast(feed.device):
             logits = teacher(feed.images(draw)).float()
-        return F.cross_entropy(logits, labels, label_smoothing=0.1), (logits.detach().argmax(1) == labels).sum()
+        return feed.cross_entropy(logits, draw, 0.1)
 
     loop = Loop(teacher, loss, TEACHER_RATE, TEACHER_DECAY, feed.device)
     steps = count // TEACHER_BATCH

@@ -10,7 +10,6 @@ import time
 from dataclasses import asdict, dataclass
 
 import torch
-import torch.nn.functional as F
 
 from .compiler import compile
 from .contract.config import preset
@@ -83,10 +82,8 @@ class Trainer:
 
     def loss(self, draw):
         """(loss, number of right answers) of one batch."""
-        labels = self.feed.labels[draw["index"]]
         x = arrange(self.feed.images(draw), self.front).contiguous(memory_format=torch.channels_last)
-        logits = self.net(x)
-        return F.cross_entropy(logits, labels), (logits.detach().argmax(1) == labels).sum()
+        return self.feed.cross_entropy(self.net(x), draw, 0.0)
 
     def run(self):
         """Train, export and measure; the ``RecurrentModel`` with its card."""

@@ -139,6 +139,27 @@ def test_augmentation_only_shifts_and_mirrors(rng):
             assert np.array_equal(after, padded[:, down : down + 8, right : right + 8])
 
 
+def test_blended_images_have_both_labels(rng):
+    images, labels = rng.integers(0, 256, (64, 3, 4, 4), dtype=np.uint8), torch.arange(64) % 5
+    plain, mixed = (Feed(torch.from_numpy(images[None]), labels, 0.0, 0.5, 1, "cpu", mix) for mix in (0.0, 0.6))
+    draws = {name: value[0] for name, value in mixed.draw(count=64, batch=64, seed=2).items()}
+    alone = plain.draw(count=64, batch=64, seed=2)
+    assert set(draws) - set(alone) == {"other"} and all(torch.equal(draws[name], value[0]) for name, value in alone.items())
+    weight = draws["other"].double()[:, None, None, None]
+    assert 0.3 < (weight > 0).double().mean() < 0.9 and weight.max() <= 0.5
+    before = plain.images(draws).double()
+    exact = (1 - weight) * before + weight * before.flip(0)
+    after = mixed.images(draws)
+    assert after.dtype is torch.uint8 and (after - exact).abs().max() < 0.5001
+
+    logits, own = torch.randn(64, 5), labels[draws["index"]]
+    one, other = (torch.nn.functional.one_hot(y, 5) for y in (own, own.flip(0)))
+    for feed, target in ((plain, one), (mixed, torch.lerp(one.double(), other.double(), weight[:, 0, 0]))):
+        loss, right = feed.cross_entropy(logits, draws, 0.1)
+        assert torch.isclose(loss.double(), -((0.9 * target + 0.02) * logits.double().log_softmax(1)).sum(1).mean())
+        assert right == (logits.argmax(1) == own).sum()
+
+
 @pytest.mark.parametrize("encoding", ["planes", "threshold", "bernoulli"])
 @pytest.mark.parametrize("steps", [1, 2])
 def test_images_are_arranged_as_the_host_does(encoding, steps, rng):
@@ -172,6 +193,7 @@ def test_jpeg_copy_is_close_and_changed(rng):
         {"rate": 0.0},
         {"shift": -1},
         {"jpeg": float("nan")},
+        {"mix": 1.1},
     ],
 )
 def test_a_recipe_that_cannot_be_is_named(wrong):

@@ -56,10 +56,10 @@ def thresholds(levels):
 
 
 @functools.cache
-def _table(surrogate, levels):
+def _table(surrogate, levels, device):
     """The surrogate's value at every bfloat16 potential, (65536,), by its bits read as uint16."""
     bits = torch.arange(2**16, dtype=torch.int32).to(torch.uint16)
-    return _sum(bits.view(torch.bfloat16).float(), surrogate, levels).nan_to_num().bfloat16()
+    return _sum(bits.view(torch.bfloat16).float(), surrogate, levels).nan_to_num().bfloat16().to(device)
 
 
 def _sum(v, surrogate, levels):
@@ -85,9 +85,9 @@ def memory_order(x, like):
 
 
 def surrogate_gradient(v, surrogate, levels=1):
-    """``surrogate`` at potentials ``v``; on a CPU in bfloat16 by table, which is more than ten times as fast as by formula."""
-    if v.dtype is torch.bfloat16 and v.device.type == "cpu":
-        return lookup(v.view(torch.uint16).int(), _table(surrogate, levels))
+    """``surrogate`` at potentials ``v``; in bfloat16 by table: a formula of three levels is 40 passes over memory."""
+    if v.dtype is torch.bfloat16:
+        return lookup(v.view(torch.uint16).int(), _table(surrogate, levels, v.device))
     return _sum(v, surrogate, levels)
 
 
