@@ -171,7 +171,7 @@ def test_images_are_arranged_as_the_host_does(encoding, steps, rng):
     assert got.shape == expected.shape == (50, *spec.input_shape)
     if encoding == "bernoulli":  # drawn, so alike only on average; black stays black
         assert set(np.unique(got)) == set(np.unique(expected)) == {0, 255}
-        assert abs(got.mean() - expected.mean()) < 3
+        assert abs(got.mean() - expected.mean()) < 8  # five sigma of 9,600 draws
     else:
         assert np.array_equal(got, expected)
 
