@@ -45,7 +45,9 @@ class Recipe:
     the share of the epochs after which the windows' carries are switched on (a step without them
     takes half the time, and their learnt gains start small anyway); ``smoothness`` the weight of the penalty on
     learnt tables; ``distill`` the share of the loss that a teacher's answers have, softened by ``temperature``; the
-    teacher is trained for ``teacher_epochs`` where its file beside the run's folder is missing; ``stop_after``
+    teacher is trained for ``teacher_epochs`` where its file beside the run's folder is missing; ``repeat`` the epochs
+    after which the draws of images begin again, so that the teacher is asked about each of them once (on a CPU it takes
+    longer than the network; 0: never); ``stop_after``
     ends the run before its schedule does (0: never), for a second stage that begins with the weights of
     the checkpoint ``start``.
     """
@@ -68,6 +70,7 @@ class Recipe:
     distill: float = 0.0
     temperature: float = 3.0
     teacher_epochs: int = 24
+    repeat: int = 0
     stop_after: int = 0
     start: str = ""
     seed: int = 1
@@ -75,7 +78,7 @@ class Recipe:
     def __post_init__(self):
         require(self, ("epochs", "batch", "teacher_epochs"), lambda value: value >= 1, "at least 1")
         require(self, ("rate", "temperature"), lambda value: value > 0, "above 0")
-        require(self, ("weight_decay", "smoothness", "shift", "stop_after"), lambda value: value >= 0, "at least 0")
+        require(self, ("weight_decay", "smoothness", "shift", "repeat", "stop_after"), lambda value: value >= 0, "at least 0")
         shares = ("warm_up", "smoothing", "mirror", "jpeg", "mix", "carry_from", "distill")
         require(self, shares, lambda value: 0 <= value <= 1, "0 to 1")
 
@@ -157,6 +160,7 @@ class Trainer:
             torch.from_numpy(sources), labels, recipe.jpeg, recipe.mirror, recipe.shift, self.device, recipe.mix
         )
         self.teacher = None
+        self.answers = {}  # of the teacher, for each epoch that will be repeated
         self.epoch, self.seconds = 0, 0.0
         self.earlier = []  # recipes of the stages before this one
         if recipe.start:
@@ -223,12 +227,29 @@ class Trainer:
             logits = self.net(x).float()
         loss, right = self.feed.cross_entropy(logits, draw, recipe.smoothing)
         if self.teacher is not None:
-            with torch.no_grad(), autocast(self.device):
-                taught = self.teacher(images).float()
+            taught = draw["taught"] if recipe.repeat else self.taught(images)
             loss = (1 - recipe.distill) * loss + recipe.distill * distillation(logits, taught, recipe.temperature)
         if self.net.learns_tables:
             loss = loss + recipe.smoothness * self.net.roughness()
         return loss, right
+
+    @torch.no_grad()
+    def taught(self, images):
+        """The teacher's logits (batch, classes)."""
+        with autocast(self.device):
+            return self.teacher(images).float()
+
+    def draws(self):
+        """What this epoch draws, with the teacher's answers where they are kept."""
+        recipe = self.recipe
+        number = self.epoch % recipe.repeat if recipe.repeat else self.epoch
+        draws = self.feed.draw(self.train_count, recipe.batch, recipe.seed * 100_003 + number)
+        if self.teacher is not None and recipe.repeat:
+            if number not in self.answers:
+                steps = [{name: value[step] for name, value in draws.items()} for step in range(self.steps)]
+                self.answers[number] = torch.stack([self.taught(self.feed.images(step)) for step in steps])
+            draws["taught"] = self.answers[number]
+        return draws
 
     def run_epoch(self):
         """Train once over the data; returns (mean loss, training accuracy in per cent)."""
@@ -241,7 +262,7 @@ class Trainer:
         start = time.perf_counter()
         first, total = self.epoch * self.steps, recipe.epochs * self.steps
         rates = [one_cycle(first + i, total, recipe.rate, recipe.warm_up) for i in range(self.steps)]
-        draws = self.feed.draw(self.train_count, recipe.batch, recipe.seed * 100_003 + self.epoch)
+        draws = self.draws()
 
         def after(step, loss_sum):
             if step == self.steps or (sys.stderr.isatty() and step % 10 == 0):

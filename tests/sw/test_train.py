@@ -109,6 +109,29 @@ def test_runs_share_a_teacher(small, tmp_path):
     assert not any(module.training for module in second.teacher.modules())
 
 
+def test_repeated_draws_ask_the_teacher_once(small, tmp_path):
+    recipe = dataclasses.replace(small, distill=0.5, teacher_epochs=1, repeat=2, mix=0.5)
+    trainer = Trainer(recipe, tmp_path / "run", teachers=tmp_path)
+    trainer.find_teacher()
+    asked, teacher = [], trainer.teacher
+
+    def counting(images):
+        asked.append(images.clone())
+        return teacher(images)
+
+    trainer.teacher = counting
+    drawn = []
+    for trainer.epoch in range(4):
+        drawn.append(trainer.draws())
+        trainer.run_epoch()
+    assert len(asked) == 2 * trainer.steps
+    for one, two in ((0, 2), (1, 3)):
+        assert all(torch.equal(drawn[one][name], drawn[two][name]) for name in drawn[one])
+    assert not torch.equal(drawn[0]["index"], drawn[1]["index"])
+    last = {name: value[-1] for name, value in drawn[3].items()}
+    assert torch.allclose(trainer.taught(trainer.feed.images(last)), last["taught"])
+
+
 def test_images_that_do_not_match(small, tmp_path):
     (tmp_path / "other.toml").write_text(NETWORK.replace("8, 8]", "16, 16]"))
     with pytest.raises(DataError, match=r"the network takes \(3, 16, 16\)"):
