@@ -41,11 +41,9 @@ gen-check: setup ## what is generated is up to date
 
 check: lint gen-check test ## lint, gen-check and test; CI runs it, sim, experiments-smoke, virtual-demo, formal, a bitstream and a report
 
-train: setup ## train levels-cifar10 anew into build/train (resumes where it was cut off; wants a GPU: a minute, else a day)
-	$(BIN)/python -m onespike train --resume --out build/train/first --epochs 130 --stop-after 105 --batch 512 --rate 3e-3 \
-		--weight-decay 0.01 --shift 3 --jpeg 0.7 --smoothing 0 --carry-from 0 --distill 0.7
-	$(BIN)/python -m onespike train --resume --out build/train/second --start build/train/first/checkpoint.pt \
-		--epochs 8 --batch 256 --rate 3e-4 --warm-up 0.05 --shift 3 --jpeg 0.8 --smoothing 0 --carry-from 0 --seed 2
+train: setup ## train levels-cifar10 anew into build/train/run (resumes where it was cut off; wants a GPU: three minutes, else hours)
+	$(BIN)/python -m onespike train --resume --epochs 360 --batch 512 --rate 3e-3 --weight-decay 0.01 --shift 3 --jpeg 0.7 --mix 0.3 \
+		--smoothing 0 --carry-from 0 --surrogate s3nn --distill 0.7 --teacher-epochs 30
 
 experiments: setup ## rows of docs/results.md, as far as they are not done: train (hours; a GPU if there is one), measure, simulate
 	$(BIN)/python -m onespike experiment --golden $(if $(JOBS),--jobs $(JOBS)) $(ROWS)

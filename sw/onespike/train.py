@@ -227,17 +227,11 @@ class Trainer:
             logits = self.net(x).float()
         loss, right = self.feed.cross_entropy(logits, draw, recipe.smoothing)
         if self.teacher is not None:
-            taught = draw["taught"] if recipe.repeat else self.taught(images)
+            taught = draw["taught"] if recipe.repeat else ask(self.teacher, images)
             loss = (1 - recipe.distill) * loss + recipe.distill * distillation(logits, taught, recipe.temperature)
         if self.net.learns_tables:
             loss = loss + recipe.smoothness * self.net.roughness()
         return loss, right
-
-    @torch.no_grad()
-    def taught(self, images):
-        """The teacher's logits (batch, classes)."""
-        with autocast(self.device):
-            return self.teacher(images).float()
 
     def draws(self):
         """What this epoch draws, with the teacher's answers where they are kept."""
@@ -247,7 +241,7 @@ class Trainer:
         if self.teacher is not None and recipe.repeat:
             if number not in self.answers:
                 steps = [{name: value[step] for name, value in draws.items()} for step in range(self.steps)]
-                self.answers[number] = torch.stack([self.taught(self.feed.images(step)) for step in steps])
+                self.answers[number] = torch.stack([ask(self.teacher, self.feed.images(step)) for step in steps])
             draws["taught"] = self.answers[number]
         return draws
 
@@ -344,6 +338,13 @@ class Trainer:
 def autocast(device):
     """bfloat16 where it helps; nothing is cached, so that a step can be recorded."""
     return torch.autocast(device, torch.bfloat16, cache_enabled=False)
+
+
+@torch.no_grad()
+def ask(teacher, images):
+    """The logits (batch, classes) of ``teacher`` for images uint8 (batch, C, H, W)."""
+    with autocast(images.device.type):
+        return teacher(images).float()
 
 
 def taught(feed, count, spec, epochs, path):

@@ -129,7 +129,7 @@ def test_repeated_draws_ask_the_teacher_once(small, tmp_path):
         assert all(torch.equal(drawn[one][name], drawn[two][name]) for name in drawn[one])
     assert not torch.equal(drawn[0]["index"], drawn[1]["index"])
     last = {name: value[-1] for name, value in drawn[3].items()}
-    assert torch.allclose(trainer.taught(trainer.feed.images(last)), last["taught"])
+    assert torch.allclose(training.ask(teacher, trainer.feed.images(last)), last["taught"])
 
 
 def test_images_that_do_not_match(small, tmp_path):
