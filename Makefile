@@ -41,7 +41,7 @@ gen-check: setup ## what is generated is up to date
 
 check: lint gen-check test ## lint, gen-check and test; CI runs it, sim, experiments-smoke, virtual-demo, formal, a bitstream and a report
 
-train: setup ## train levels-cifar10 anew into build/train/run (resumes where it was cut off; wants a GPU: three minutes, else hours)
+train: setup ## train levels-cifar10 anew into build/train/run (resumes where it was cut off; wants a GPU: three minutes, else days)
 	$(BIN)/python -m onespike train --resume --epochs 360 --batch 512 --rate 3e-3 --weight-decay 0.01 --shift 3 --jpeg 0.7 --mix 0.3 \
 		--smoothing 0 --carry-from 0 --surrogate s3nn --distill 0.7 --teacher-epochs 30
 

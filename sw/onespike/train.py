@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from .data import load
-from .errors import ModelError
+from .errors import ModelError, OutputError
 from .model.integer import IntegerNetwork
 from .model.network import SpikingNetwork
 from .network import DEFAULT, NetworkSpec
@@ -45,9 +45,9 @@ class Recipe:
     the share of the epochs after which the windows' carries are switched on (a step without them
     takes half the time, and their learnt gains start small anyway); ``smoothness`` the weight of the penalty on
     learnt tables; ``distill`` the share of the loss that a teacher's answers have, softened by ``temperature``; the
-    teacher is trained for ``teacher_epochs`` where its file beside the run's folder is missing; ``repeat`` the epochs
-    after which the draws of images begin again, so that the teacher is asked about each of them once (on a CPU it takes
-    longer than the network; 0: never); ``stop_after``
+    teacher is trained for ``teacher_epochs``, on images drawn like the run's, where its file beside the run's folder is
+    missing; ``repeat`` the epochs after which the draws of images begin again, so that the teacher is asked about each
+    of them once (on a CPU its answers take longer than the network's step; 0: never); ``stop_after``
     ends the run before its schedule does (0: never), for a second stage that begins with the weights of
     the checkpoint ``start``.
     """
@@ -81,6 +81,9 @@ class Recipe:
         require(self, ("weight_decay", "smoothness", "shift", "repeat", "stop_after"), lambda value: value >= 0, "at least 0")
         shares = ("warm_up", "smoothing", "mirror", "jpeg", "mix", "carry_from", "distill")
         require(self, shares, lambda value: 0 <= value <= 1, "0 to 1")
+        require(self, ("stop_after",), lambda value: value <= self.epochs, f"at most the {self.epochs} epochs")
+        require(self, ("repeat",), lambda value: self.distill or not value, "0 where no teacher answers (distill is 0)")
+        require(self, ("seed",), lambda value: 0 <= value < 2**32, "0 to 4294967295")
 
 
 def require(recipe, names, holds, what):
@@ -142,7 +145,10 @@ class Trainer:
 
     def __init__(self, recipe, folder, data_root=None, resume=False, spec=None, teachers=None):
         self.recipe, self.folder = recipe, Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot make the folder {folder} ({error.strerror}); name another --out") from None
         torch.backends.cudnn.benchmark = True
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         torch.manual_seed(recipe.seed)
@@ -172,20 +178,12 @@ class Trainer:
                 f"{self.folder} holds an unfinished run; add --resume to continue it or name another --out"
             )
 
-    def read(self, path):
-        """A checkpoint's contents (no pickled code is run)."""
-        try:
-            return torch.load(path, weights_only=True, map_location=self.device)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            reason = str(error).splitlines()[0]
-            raise ModelError(f"cannot read the checkpoint {path} ({reason}); name another or train anew") from None
-
     def begin_with(self, path):
         """Take over the weights of an earlier stage's checkpoint."""
-        state = self.read(path)
+        state = read_checkpoint(path, self.device)
         try:
             self.net.load_state_dict(state["net"])
-        except RuntimeError:
+        except (KeyError, TypeError, RuntimeError):
             raise ModelError(f"{path} belongs to another network; name a checkpoint of {self.spec.name}") from None
         self.seconds = state["seconds"]
         self.earlier = [*state.get("earlier", []), state["recipe"]]
@@ -194,11 +192,15 @@ class Trainer:
         path = self.folder / "checkpoint.pt"
         if not path.exists():
             return
-        state = self.read(path)
-        if state["recipe"] != asdict(self.recipe):
+        state = read_checkpoint(path, self.device)
+        try:
+            same = Recipe(**state["recipe"]) == self.recipe
+        except TypeError:
+            same = False
+        if not same:
             raise ModelError(f"{path} was written by another recipe; give the same options or name another --out")
         self.net.load_state_dict(state["net"])
-        self.loop.optimizer.load_state_dict(state["optimizer"])
+        self.loop.resume(state["optimizer"])
         self.epoch, self.seconds = state["epoch"], state["seconds"]
 
     def save(self):
@@ -279,9 +281,10 @@ class Trainer:
     def find_teacher(self):
         """Load or train the teacher, where one is asked for."""
         if self.recipe.distill:
-            epochs = self.recipe.teacher_epochs
-            path = self.teachers / f"teacher-{self.recipe.dataset}-{epochs}.pt"
-            self.teacher = taught(self.feed, self.train_count, self.spec, epochs, path)
+            one, feed = self.recipe, self.feed
+            drawn = f"jpeg{one.jpeg:g}-mirror{one.mirror:g}-shift{one.shift}-mix{one.mix:g}"
+            path = self.teachers / f"teacher-{one.dataset}-{one.teacher_epochs}-{drawn}.pt"
+            self.teacher = taught(feed, self.train_count, self.spec, one.teacher_epochs, path)
 
     def run(self):
         """Train to the end; returns the ``QuantisedModel`` with its card, or None where the network has no integers."""
@@ -335,6 +338,15 @@ class Trainer:
         return accuracy(model, images, labels, self.device)
 
 
+def read_checkpoint(path, device):
+    """The contents of the file ``path`` (no pickled code is run); raises ``ModelError`` where it cannot be read."""
+    try:
+        return torch.load(path, weights_only=True, map_location=device)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"cannot read the checkpoint {path} ({reason}); name another or train anew") from None
+
+
 def autocast(device):
     """bfloat16 where it helps; nothing is cached, so that a step can be recorded."""
     return torch.autocast(device, torch.bfloat16, cache_enabled=False)
@@ -357,7 +369,7 @@ def taught(feed, count, spec, epochs, path):
 def _taught(feed, count, spec, epochs, path):
     teacher = Teacher(spec.image[0], spec.classes).to(feed.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (stubs lack it)
     if path.exists():
-        teacher.load_state_dict(torch.load(path, weights_only=True, map_location=feed.device))
+        teacher.load_state_dict(read_checkpoint(path, feed.device))
         return teacher.eval()
 
     def loss(draw):

@@ -374,6 +374,6 @@ def test_two_chains_of_two_windows_are_two_windows_of_the_whole_height(windows, 
 def test_named_surrogates():
     x = torch.tensor([-0.2, 0.3])
     assert torch.equal(surrogate_named("s3nn:2:0.5")(x), SURROGATES["s3nn"](x, alpha=2.0, beta=0.5))
-    for bad in ("s3nn:2", "s3nn:a:b", "triangle:1:2", "step"):
+    for bad in ("s3nn:2", "s3nn:a:b", "s3nn:nan:1", "s3nn:0:1", "s3nn:2:inf", "triangle:1:2", "step"):
         with pytest.raises(ModelError, match="no surrogate gradient"):
             surrogate_named(bad)

@@ -1,5 +1,6 @@
 """Training on a handful of random images: it learns them, resumes exactly, refuses what it must."""
 
+import copy
 import dataclasses
 import json
 
@@ -10,11 +11,12 @@ import torch
 import onespike.train as training
 from onespike.contract.isa import Padding, Windows
 from onespike.data import Dataset
-from onespike.errors import DataError, ModelError
+from onespike.errors import DataError, ModelError, OutputError
 from onespike.network import LayerSpec, NetworkSpec
 from onespike.quantised import QuantisedModel
 from onespike.train import Recipe, Trainer, jpeg_copy
 from onespike.training.feed import Feed, arrange
+from onespike.training.loop import Loop
 
 NETWORK = """
 name = "small"
@@ -61,7 +63,9 @@ def test_learns_and_leaves_a_card(small, tmp_path):
     assert log[2]["gains"] == [0.1] and log[-1]["gains"] != [0.1]
 
 
-def test_resumes_where_it_was_cut_off(small, tmp_path):
+@pytest.mark.parametrize("more", [{}, {"distill": 0.5, "teacher_epochs": 1, "repeat": 3, "mix": 0.5}])
+def test_resumes_where_it_was_cut_off(more, small, tmp_path):
+    small = dataclasses.replace(small, **more)
     whole = Trainer(small, tmp_path / "whole").run()
     cut = Trainer(small, tmp_path / "cut")
     save = cut.save
@@ -85,6 +89,38 @@ def test_resumes_where_it_was_cut_off(small, tmp_path):
         Trainer(Recipe(network=small.network, epochs=9), tmp_path / "cut", resume=True)
 
 
+def test_a_checkpoint_of_before_a_setting_was_added_goes_on(small, tmp_path):
+    trainer = Trainer(small, tmp_path / "run")
+    trainer.run_epoch()
+    trainer.save()
+    path = tmp_path / "run" / "checkpoint.pt"
+    state = torch.load(path, weights_only=True)
+    del state["recipe"]["mix"]  # its default
+    torch.save(state, path)
+    Trainer(small, tmp_path / "run", resume=True)
+    torch.save({**state, "recipe": {**state["recipe"], "later": 1}}, path)
+    with pytest.raises(ModelError, match="written by another recipe"):
+        Trainer(small, tmp_path / "run", resume=True)
+
+
+def test_the_optimiser_keeps_what_belongs_to_its_device():
+    first, second = (torch.nn.Linear(2, 1) for _ in range(2))
+    one, two = (
+        Loop(net, lambda draw, net=net: (net(draw["x"]).square().sum(), torch.tensor(0)), 0.1, 0.0, "cpu")
+        for net in (first, second)
+    )
+    one.epoch({"x": torch.ones(3, 4, 2)}, [0.1] * 3)
+    state = copy.deepcopy(one.optimizer.state_dict())
+    state["param_groups"] = [{**group, "capturable": True, "fused": True, "lr": torch.tensor(9.0)} for group in state["param_groups"]]
+    second.load_state_dict(first.state_dict())
+    two.resume(state)
+    (group,) = two.optimizer.param_groups
+    assert (group["capturable"], group["fused"], group["lr"]) == (False, False, 0.1)
+    for loop in (one, two):
+        loop.epoch({"x": torch.ones(1, 4, 2)}, [0.1])
+    assert torch.equal(first.weight, second.weight)
+
+
 def test_a_second_stage_begins_with_the_first(small, tmp_path):
     first = Trainer(small, tmp_path / "first")
     first.run()
@@ -97,16 +133,27 @@ def test_a_second_stage_begins_with_the_first(small, tmp_path):
     for bad in (tmp_path / "absent.pt", tmp_path / "first" / "log.jsonl"):
         with pytest.raises(ModelError, match="cannot read the checkpoint"):
             Trainer(dataclasses.replace(recipe, start=str(bad)), tmp_path / "third")
+    torch.save({"weights": torch.zeros(1)}, tmp_path / "other.pt")
+    with pytest.raises(ModelError, match="belongs to another network"):
+        Trainer(dataclasses.replace(recipe, start=str(tmp_path / "other.pt")), tmp_path / "third")
+    with pytest.raises(OutputError, match="cannot make the folder"):
+        Trainer(small, tmp_path / "other.pt" / "run")
 
 
 def test_runs_share_a_teacher(small, tmp_path):
     recipe = dataclasses.replace(small, distill=0.5, teacher_epochs=2)
     assert Trainer(recipe, tmp_path / "one", teachers=tmp_path).run().card["test"] == 100
-    teacher = tmp_path / "teacher-cifar10-2.pt"
+    (teacher,) = tmp_path.glob("teacher-*.pt")
+    assert teacher.name == "teacher-cifar10-2-jpeg0.5-mirror0.5-shift4-mix0.pt"
     trained = teacher.stat().st_mtime_ns
     second = Trainer(dataclasses.replace(recipe, seed=2), tmp_path / "two", teachers=tmp_path)
     assert second.run().card["test"] == 100 and teacher.stat().st_mtime_ns == trained
     assert not any(module.training for module in second.teacher.modules())
+    Trainer(dataclasses.replace(recipe, mix=0.5), tmp_path / "three", teachers=tmp_path).find_teacher()
+    assert len(list(tmp_path.glob("teacher-*.pt"))) == 2  # it sees other images
+    teacher.write_bytes(b"cut off")
+    with pytest.raises(ModelError, match="cannot read the checkpoint"):
+        second.find_teacher()
 
 
 def test_repeated_draws_ask_the_teacher_once(small, tmp_path):
@@ -217,6 +264,11 @@ def test_jpeg_copy_is_close_and_changed(rng):
         {"shift": -1},
         {"jpeg": float("nan")},
         {"mix": 1.1},
+        {"repeat": -1},
+        {"repeat": 3},
+        {"stop_after": 121},
+        {"seed": -1},
+        {"seed": 2**32},
     ],
 )
 def test_a_recipe_that_cannot_be_is_named(wrong):

@@ -4,6 +4,7 @@ Potentials here are in real units (threshold 0.5); x = v - 0.5 is the distance t
 """
 
 import functools
+import math
 
 import torch
 
@@ -42,7 +43,9 @@ def surrogate_named(name):
     kind, *numbers = name.split(":")
     try:
         if kind == "s3nn" and len(numbers) == 2:
-            return functools.partial(s3nn, alpha=float(numbers[0]), beta=float(numbers[1]))
+            alpha, beta = (float(number) for number in numbers)
+            if 0 < alpha < math.inf and 0 < beta < math.inf:
+                return functools.partial(s3nn, alpha=alpha, beta=beta)
         if not numbers:
             return SURROGATES[kind]
     except (KeyError, ValueError):

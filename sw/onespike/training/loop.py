@@ -34,6 +34,11 @@ class Loop:
         self.right = torch.zeros((), dtype=torch.long, device=device)
         self.changed()
 
+    def resume(self, state):
+        """Go on with the optimiser's ``state_dict``, of a loop on this kind of device or on another."""
+        own = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state["state"], "param_groups": own})
+
     def changed(self):
         """Forget the recorded step."""
         self.graph, self.done, self.given = None, 0, {}
