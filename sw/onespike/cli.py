@@ -174,7 +174,6 @@ def _parser():
     for name in ("mirror", "smoothness", "distill", "temperature"):
         train.add_argument(f"--{name}", type=float)
     train.add_argument("--teacher-epochs", type=int)
-    train.add_argument("--average", type=int, help="last epochs whose weights are averaged")
     train.add_argument("--repeat", type=int, help="epochs after which the same images come again: a teacher answers once")
     train.add_argument("--shift", type=int, help="pixels by which images are moved at most")
     train.add_argument("--seed", type=int)

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.optim.swa_utils import AveragedModel
 
 from .data import load
 from .errors import ModelError, OutputError
@@ -48,8 +47,7 @@ class Recipe:
     learnt tables; ``distill`` the share of the loss that a teacher's answers have, softened by ``temperature``; the
     teacher is trained for ``teacher_epochs``, on images drawn like the run's, where its file beside the run's folder is
     missing; ``repeat`` the epochs after which the draws of images begin again, so that the teacher is asked about each
-    of them once (on a CPU its answers take longer than the network's step; 0: never); ``average`` the last epochs
-    whose weights and statistics are averaged into the model (SWA, Izmailov et al. 2018); ``stop_after``
+    of them once (on a CPU its answers take longer than the network's step; 0: never); ``stop_after``
     ends the run before its schedule does (0: never), for a second stage that begins with the weights of
     the checkpoint ``start``.
     """
@@ -73,7 +71,6 @@ class Recipe:
     temperature: float = 3.0
     teacher_epochs: int = 24
     repeat: int = 0
-    average: int = 0
     stop_after: int = 0
     start: str = ""
     seed: int = 1
@@ -81,10 +78,10 @@ class Recipe:
     def __post_init__(self):
         require(self, ("epochs", "batch", "teacher_epochs"), lambda value: value >= 1, "at least 1")
         require(self, ("rate", "temperature"), lambda value: value > 0, "above 0")
-        require(self, ("weight_decay", "smoothness", "shift", "repeat", "average", "stop_after"), lambda value: value >= 0, "at least 0")
+        require(self, ("weight_decay", "smoothness", "shift", "repeat", "stop_after"), lambda value: value >= 0, "at least 0")
         shares = ("warm_up", "smoothing", "mirror", "jpeg", "mix", "carry_from", "distill")
         require(self, shares, lambda value: 0 <= value <= 1, "0 to 1")
-        require(self, ("stop_after", "average"), lambda value: value <= self.epochs, f"at most the {self.epochs} epochs")
+        require(self, ("stop_after",), lambda value: value <= self.epochs, f"at most the {self.epochs} epochs")
         require(self, ("repeat",), lambda value: self.distill or not value, "0 where no teacher answers (distill is 0)")
         require(self, ("seed",), lambda value: 0 <= value < 2**32, "0 to 4294967295")
 
@@ -161,7 +158,6 @@ class Trainer:
         self.data.require(self.spec.image, self.spec.classes)
         self.net = SpikingNetwork(self.spec, recipe.surrogate)
         self.net.to(self.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] (stubs lack it)
-        self.mean = AveragedModel(self.net, use_buffers=True) if recipe.average else None
         self.train_count = len(self.data.train_images) - VALIDATION
         self.steps = self.train_count // recipe.batch
         self.loop = Loop(self.net, self.loss, recipe.rate, recipe.weight_decay, self.device)
@@ -205,8 +201,6 @@ class Trainer:
             raise ModelError(f"{path} was written by another recipe; give the same options or name another --out")
         self.net.load_state_dict(state["net"])
         self.loop.resume(state["optimizer"])
-        if self.mean is not None:
-            self.mean.load_state_dict(state["mean"])
         self.epoch, self.seconds = state["epoch"], state["seconds"]
 
     def save(self):
@@ -215,7 +209,6 @@ class Trainer:
             "earlier": self.earlier,
             "net": self.net.state_dict(),
             "optimizer": self.loop.optimizer.state_dict(),
-            "mean": None if self.mean is None else self.mean.state_dict(),
             "epoch": self.epoch,
             "seconds": self.seconds,
         }
@@ -307,8 +300,6 @@ class Trainer:
         while self.epoch < last:
             loss, train = self.run_epoch()
             self.epoch += 1
-            if self.mean is not None and last - self.epoch < recipe.average:
-                self.mean.update_parameters(self.net)
             if self.epoch % every and self.epoch < last:
                 continue
             entry = {
@@ -322,8 +313,6 @@ class Trainer:
             with open(self.folder / "log.jsonl", "a") as log:
                 log.write(json.dumps(entry) + "\n")
             self.save()
-        if self.mean is not None:
-            self.net.load_state_dict(self.mean.module.state_dict())
         test, model = self.spec.arrange(data.test_images), self.exported()
         card = {
             "recipe": asdict(recipe),

@@ -63,7 +63,7 @@ def test_learns_and_leaves_a_card(small, tmp_path):
     assert log[2]["gains"] == [0.1] and log[-1]["gains"] != [0.1]
 
 
-@pytest.mark.parametrize("more", [{}, {"distill": 0.5, "teacher_epochs": 1, "repeat": 3, "mix": 0.5, "average": 3}])
+@pytest.mark.parametrize("more", [{}, {"distill": 0.5, "teacher_epochs": 1, "repeat": 3, "mix": 0.5}])
 def test_resumes_where_it_was_cut_off(more, small, tmp_path):
     small = dataclasses.replace(small, **more)
     whole = Trainer(small, tmp_path / "whole").run()
@@ -95,7 +95,7 @@ def test_a_checkpoint_of_before_a_setting_was_added_goes_on(small, tmp_path):
     trainer.save()
     path = tmp_path / "run" / "checkpoint.pt"
     state = torch.load(path, weights_only=True)
-    del state["recipe"]["average"], state["mean"]  # its default, and what goes with it
+    del state["recipe"]["mix"]  # its default
     torch.save(state, path)
     Trainer(small, tmp_path / "run", resume=True)
     torch.save({**state, "recipe": {**state["recipe"], "later": 1}}, path)
@@ -119,23 +119,6 @@ def test_the_optimiser_keeps_what_belongs_to_its_device():
     for loop in (one, two):
         loop.epoch({"x": torch.ones(1, 4, 2)}, [0.1])
     assert torch.equal(first.weight, second.weight)
-
-
-def test_the_last_epochs_are_averaged(small, tmp_path):
-    trainer = Trainer(dataclasses.replace(small, average=3), tmp_path / "run")
-    seen, run_epoch = [], trainer.run_epoch
-
-    def remembering():
-        result = run_epoch()
-        seen.append(copy.deepcopy(trainer.net.state_dict()))
-        return result
-
-    trainer.run_epoch = remembering
-    trainer.run()
-    for name, value in trainer.net.state_dict().items():
-        if value.is_floating_point():
-            assert torch.allclose(value, torch.stack([state[name] for state in seen[3:]]).mean(0), atol=1e-6), name
-    assert not torch.equal(trainer.net.layers[0].weight, seen[-1]["layers.0.weight"])
 
 
 def test_a_second_stage_begins_with_the_first(small, tmp_path):
@@ -284,7 +267,6 @@ def test_jpeg_copy_is_close_and_changed(rng):
         {"repeat": -1},
         {"repeat": 3},
         {"stop_after": 121},
-        {"average": 121},
         {"seed": -1},
         {"seed": 2**32},
     ],
