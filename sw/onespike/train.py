@@ -24,7 +24,7 @@ from .errors import ModelError, OutputError
 from .model.integer import IntegerNetwork
 from .model.network import SpikingNetwork
 from .network import DEFAULT, NetworkSpec
-from .training.feed import Feed, arrange
+from .training.feed import Feed, arrange, steps_of
 from .training.loop import Loop, one_cycle
 from .training.teacher import Teacher, distillation
 
@@ -242,8 +242,8 @@ class Trainer:
         draws = self.feed.draw(self.train_count, recipe.batch, recipe.seed * 100_003 + number)
         if self.teacher is not None and recipe.repeat:
             if number not in self.answers:
-                steps = [{name: value[step] for name, value in draws.items()} for step in range(self.steps)]
-                self.answers[number] = torch.stack([ask(self.teacher, self.feed.images(step)) for step in steps])
+                answers = [ask(self.teacher, self.feed.images(draw)) for draw in steps_of(draws)]
+                self.answers[number] = torch.stack(answers)
             draws["taught"] = self.answers[number]
         return draws
 
@@ -281,10 +281,10 @@ class Trainer:
     def find_teacher(self):
         """Load or train the teacher, where one is asked for."""
         if self.recipe.distill:
-            one, feed = self.recipe, self.feed
-            drawn = f"jpeg{one.jpeg:g}-mirror{one.mirror:g}-shift{one.shift}-mix{one.mix:g}"
-            path = self.teachers / f"teacher-{one.dataset}-{one.teacher_epochs}-{drawn}.pt"
-            self.teacher = taught(feed, self.train_count, self.spec, one.teacher_epochs, path)
+            recipe = self.recipe
+            drawn = f"jpeg{recipe.jpeg:g}-mirror{recipe.mirror:g}-shift{recipe.shift}-mix{recipe.mix:g}"
+            path = self.teachers / f"teacher-{recipe.dataset}-{recipe.teacher_epochs}-{drawn}.pt"
+            self.teacher = taught(self.feed, self.train_count, self.spec, recipe.teacher_epochs, path)
 
     def run(self):
         """Train to the end; returns the ``QuantisedModel`` with its card, or None where the network has no integers."""

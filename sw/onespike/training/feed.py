@@ -68,6 +68,12 @@ class Feed:
         return torch.lerp(own, others, draw["other"]).mean(), right
 
 
+def steps_of(draws):
+    """The draws of one step after the other."""
+    for values in zip(*draws.values(), strict=True):
+        yield dict(zip(draws, values, strict=True))
+
+
 def arrange(images, spec):
     """``onespike.images.arrange`` on the device, as floats; Bernoulli draws are new in every step."""
     n, c, h, w = images.shape

@@ -4,6 +4,8 @@ import math
 
 import torch
 
+from .feed import steps_of
+
 EAGER = 3
 """Steps that run one by one before a graph is recorded: libraries choose their algorithms in them."""
 
@@ -47,9 +49,9 @@ class Loop:
         """One epoch; ``rates`` of the steps; ``after(step, loss sum)``. Returns (mean loss, number of right answers)."""
         self.loss_sum.zero_()
         self.right.zero_()
-        for step, rate in enumerate(rates):
+        for step, (rate, draw) in enumerate(zip(rates, steps_of(draws), strict=True)):
             self._set_rate(rate)
-            self._one({name: value[step] for name, value in draws.items()})
+            self._one(draw)
             if after is not None:
                 after(step + 1, self.loss_sum)
         return self.loss_sum.item() / len(rates), self.right.item()
