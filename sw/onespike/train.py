@@ -183,10 +183,10 @@ class Trainer:
         state = read_checkpoint(path, self.device)
         try:
             self.net.load_state_dict(state["net"])
+            self.seconds = state["seconds"]
+            self.earlier = [*state.get("earlier", []), state["recipe"]]
         except (KeyError, TypeError, RuntimeError):
             raise ModelError(f"{path} belongs to another network; name a checkpoint of {self.spec.name}") from None
-        self.seconds = state["seconds"]
-        self.earlier = [*state.get("earlier", []), state["recipe"]]
 
     def restore(self):
         path = self.folder / "checkpoint.pt"

@@ -133,9 +133,10 @@ def test_a_second_stage_begins_with_the_first(small, tmp_path):
     for bad in (tmp_path / "absent.pt", tmp_path / "first" / "log.jsonl"):
         with pytest.raises(ModelError, match="cannot read the checkpoint"):
             Trainer(dataclasses.replace(recipe, start=str(bad)), tmp_path / "third")
-    torch.save({"weights": torch.zeros(1)}, tmp_path / "other.pt")
-    with pytest.raises(ModelError, match="belongs to another network"):
-        Trainer(dataclasses.replace(recipe, start=str(tmp_path / "other.pt")), tmp_path / "third")
+    for foreign in ({"weights": torch.zeros(1)}, {"net": first.net.state_dict()}):
+        torch.save(foreign, tmp_path / "other.pt")
+        with pytest.raises(ModelError, match="belongs to another network"):
+            Trainer(dataclasses.replace(recipe, start=str(tmp_path / "other.pt")), tmp_path / "third")
     with pytest.raises(OutputError, match="cannot make the folder"):
         Trainer(small, tmp_path / "other.pt" / "run")
 
